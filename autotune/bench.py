@@ -1,0 +1,178 @@
+"""Bench: runs one configuration after another and turns each into a RunRecord.
+
+The engine stays up between runs that one start can serve; it is started anew when a run needs
+something else, or after a failure.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from autotune.engines.knobs import require_engine
+from autotune.environment import snapshot
+from autotune.errors import TrialError
+from autotune.local_models import MODEL_CONFIG, identify_model, is_model_directory
+from autotune.models import model_config
+from autotune.records import Configuration, RunRecord
+from autotune.session import EngineSession
+from autotune.spec import EngineConfig, MeasurePolicy, Workload
+
+SOURCE = "autotune"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """An engine start: what it fixes, and the largest batch and sequence it is to serve."""
+
+    config: EngineConfig
+    max_batch_size: int
+    max_model_len: int
+
+    def serves(self, other: "Start") -> bool:
+        """Whether an engine started so can run what ``other`` would be started for."""
+        return (
+            self.config == other.config
+            and self.max_batch_size >= other.max_batch_size
+            and self.max_model_len >= other.max_model_len
+        )
+
+
+class BenchListener(Protocol):
+    """Whoever wants to follow the runs."""
+
+    def engine_starting(self, config: EngineConfig) -> None:
+        """An engine start begins (it can take minutes)."""
+
+    def trial_started(self, configuration: Configuration) -> None:
+        """A configuration begins."""
+
+    def pass_finished(self, event: Mapping[str, Any]) -> None:
+        """One warm-up or measured pass ended."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BenchSettings:
+    """What is the same for every run of a bench."""
+
+    session_id: str
+    log_dir: Path
+    policy: MeasurePolicy = MeasurePolicy()
+    purpose: str = "search"
+    seed: int = 0
+    start_timeout_s: float = 1800.0
+    stall_timeout_s: float = 600.0
+
+
+class Bench:
+    """Holds at most one engine at a time. Use as a context manager."""
+
+    def __init__(self, settings: BenchSettings, listener: BenchListener) -> None:
+        self.settings = settings
+        self._listener = listener
+        self._session: EngineSession | None = None
+        self._start: Start | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the engine, if one is up."""
+        session, self._session, self._start = self._session, None, None
+        if session is not None:
+            session.close()
+
+    def run(self, start: Start, workload: Workload, batch_size: int) -> RunRecord:
+        """Run one configuration; a failure is a record too, and ends the engine."""
+        begun = datetime.datetime.now(datetime.UTC)
+        configuration = configuration_of(start.config, workload, batch_size)
+        self._listener.trial_started(configuration)
+        try:
+            session = self._ready_session(start)
+            metrics = session.measure(
+                batch_size=batch_size,
+                workload=workload,
+                policy=self.settings.policy,
+                seed=self.settings.seed,
+                on_pass=self._listener.pass_finished,
+            )
+        except TrialError as error:
+            outcome: dict[str, Any] = {"status": error.status, "notes": str(error)[:2000]}
+        else:
+            outcome = {"status": "completed", **metrics}
+        record = self._record(start.config, configuration, begun, outcome)
+        if record.status != "completed":
+            self.close()
+        return record
+
+    def _ready_session(self, start: Start) -> EngineSession:
+        if self._session is not None and self._start is not None and self._start.serves(start):
+            return self._session
+        self.close()
+        self._listener.engine_starting(start.config)
+        name = f"{self.settings.session_id}-{start.config.engine}-{start.config.n_gpus}.log"
+        session = EngineSession(
+            start.config,
+            log_path=self.settings.log_dir / name,
+            start_timeout_s=self.settings.start_timeout_s,
+            stall_timeout_s=self.settings.stall_timeout_s,
+        )
+        self._session, self._start = session.__enter__(), start
+        session.start(max_batch_size=start.max_batch_size, max_model_len=start.max_model_len)
+        return session
+
+    def _record(
+        self,
+        config: EngineConfig,
+        configuration: Configuration,
+        begun: datetime.datetime,
+        outcome: Mapping[str, Any],
+    ) -> RunRecord:
+        environment = snapshot() | {"measuring_tool": SOURCE}
+        if is_model_directory(config.model):
+            environment[MODEL_CONFIG] = model_config(config.model)
+        engine_facts: dict[str, Any] = {}
+        started = None if self._session is None else self._session.started
+        if started is not None:
+            environment |= {"weights": started.weights, "loaded_dtype": started.dtype}
+            environment |= dict(started.settings)
+            engine_facts["engine_start_s"] = started.engine_start_s
+            engine_facts["kv_cache_tokens"] = started.kv_cache_tokens
+        return RunRecord(
+            **{f.name: getattr(configuration, f.name) for f in dataclasses.fields(configuration)},
+            source=SOURCE,
+            session_id=self.settings.session_id,
+            purpose=self.settings.purpose,
+            environment=environment,
+            started_at=begun.isoformat(timespec="microseconds"),
+            **engine_facts,
+            **outcome,
+        )
+
+
+def configuration_of(config: EngineConfig, workload: Workload, batch_size: int) -> Configuration:
+    """Return the configuration as its record carries it."""
+    return Configuration(
+        engine=config.engine,
+        engine_version=require_engine(config.engine),
+        model=identify_model(config.model).name,
+        gpu=config.gpu,
+        n_gpus=config.n_gpus,
+        batch_size=batch_size,
+        input_len=workload.input_len,
+        output_len=workload.output_len,
+        dtype=config.dtype,
+        quantization=config.quantization,
+        mode=workload.mode,
+        knobs=config.knobs,
+    )

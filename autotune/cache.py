@@ -1,0 +1,111 @@
+"""A columnar copy of the store's records beside the store, so that advice need not open MLflow.
+
+Whatever writes to the store refreshes it; ``autotune train`` and every other command that opens
+the store may rebuild it. It can be deleted at any time.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from autotune.codec import from_json_line, read_lines, to_json_line
+from autotune.errors import InvalidRecordError
+from autotune.records import RECORD_FIELDS, RunRecord
+
+DEFAULT_DIRECTORY = Path("mlruns")
+_VERSION = 1
+
+
+def default_uri() -> str:
+    """Return ``MLFLOW_TRACKING_URI``, or the sqlite store under ``mlruns/`` of this directory."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_DIRECTORY}/mlflow.db"
+
+
+def store_directory(uri: str) -> Path:
+    """Return where autotune keeps what belongs to a store: beside it, or in the user's cache."""
+    if uri.startswith("sqlite:///"):
+        return Path(uri.removeprefix("sqlite:///")).parent
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return home / "autotune" / hashlib.sha256(uri.encode()).hexdigest()[:16]
+
+
+class RecordCache:
+    """The cache of one store: a JSON file of columns, and the records added since as JSON lines."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "cache" / "records.json"
+        self.tail_path = directory / "cache" / "records.tail.jsonl"
+
+    def read(self, *, model: str | None = None) -> list[RunRecord] | None:
+        """Return the cached records, or ``None`` when there is no usable cache.
+
+        Args:
+            model: Only this model's records (the others are never built, which saves time).
+        """
+        try:
+            data = json.loads(self.path.read_text(encoding="utf-8"))
+            if data["version"] != _VERSION:
+                return None
+            records = _from_columns(data["columns"], data["n"], model)
+            if self.tail_path.exists():
+                tail = [from_json_line(line) for _, line in read_lines(self.tail_path)]
+                records += [r for r in tail if model is None or r.model == model]
+        except (OSError, ValueError, KeyError, TypeError, InvalidRecordError):
+            return None
+        return records
+
+    def extend(self, records: Iterable[RunRecord]) -> bool:
+        """Add records that were written to the store; false when there is no cache to add to."""
+        if not self.path.exists():
+            return False
+        with self.tail_path.open("a", encoding="utf-8") as file:
+            file.write("".join(to_json_line(record) + "\n" for record in records))
+        return True
+
+    def replace(self, records: Sequence[RunRecord]) -> None:
+        """Write the whole cache; readers see the old one or the new one, never a part."""
+        columns = _to_columns(records)
+        text = json.dumps(
+            {"version": _VERSION, "n": len(records), "columns": columns}, separators=(",", ":")
+        )
+        self.tail_path.unlink(missing_ok=True)
+        write_atomically(self.path, text)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that readers see the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=path.name, suffix=".part", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(text)
+    Path(file.name).replace(path)
+
+
+def _to_columns(records: Sequence[RunRecord]) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    rows = [record.to_dict() for record in records]
+    for name in RECORD_FIELDS:
+        values = [row[name] for row in rows]
+        if values and all(value == values[0] for value in values):
+            columns[name] = {"all": values[0]}
+        else:
+            columns[name] = {"each": values}
+    return columns
+
+
+def _from_columns(columns: dict[str, Any], n: int, model: str | None) -> list[RunRecord]:
+    lists = [
+        column["each"] if "each" in column else [column["all"]] * n
+        for column in (columns[name] for name in RECORD_FIELDS)
+    ]
+    at = RECORD_FIELDS.index("model")
+    return [
+        RunRecord.from_dict(dict(zip(RECORD_FIELDS, row, strict=True)))
+        for row in zip(*lists, strict=True)
+        if model is None or row[at] == model
+    ]

@@ -1,0 +1,55 @@
+"""Where a model's weights come from: a checkpoint when there is one, otherwise random values.
+
+Speed does not depend on the values of the weights, so a model is measured from its config.json.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autotune.models import model_config
+
+_WEIGHT_PATTERNS = ("*.safetensors", "*.bin", "*.gguf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What to load.
+
+    Attributes:
+        kind: ``checkpoint`` or ``random``.
+        directory: Holds config.json (and the checkpoint); ``None`` when only ``config`` is known.
+    """
+
+    kind: str
+    config: Mapping[str, Any]
+    directory: Path | None
+
+    @property
+    def has_tokenizer(self) -> bool:
+        """Whether the directory holds a tokenizer."""
+        return self.directory is not None and any(self.directory.glob("tokenizer*.*"))
+
+
+def find_weights(model: str) -> Weights:
+    """Look in the model's directory, then in the local Hugging Face cache, never on the network."""
+    config = model_config(model)
+    directory = Path(model) if (Path(model) / "config.json").is_file() else cached_snapshot(model)
+    if directory is None:
+        return Weights(kind="random", config=config, directory=None)
+    has_weights = any(any(directory.glob(pattern)) for pattern in _WEIGHT_PATTERNS)
+    kind = "checkpoint" if has_weights else "random"
+    return Weights(kind=kind, config=config, directory=directory)
+
+
+def cached_snapshot(model: str) -> Path | None:
+    """Return the newest snapshot of a hub model in the local cache, or ``None``."""
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    snapshots = cache / f"models--{model.replace('/', '--')}" / "snapshots"
+    if not snapshots.is_dir():
+        return None
+    whole = [path for path in snapshots.iterdir() if (path / "config.json").is_file()]
+    return max(whole, key=lambda path: path.stat().st_mtime, default=None)

@@ -1,0 +1,111 @@
+"""What can go wrong, as a tree. The command line prints the message and exits with the code.
+
+AutotuneError                    exit 1
+├── UsageError                   exit 2: the input is wrong
+│   ├── UnknownGpuError          LookupError
+│   ├── UnknownModelError        LookupError
+│   ├── InvalidModelConfigError  ValueError: a config.json that is not usable
+│   ├── InvalidConfigError       ValueError: a study, engine, workload or option value
+│   └── InvalidRecordError       ValueError: a row that is not a RunRecord
+├── EngineUnavailableError       the engine is not installed, or this host cannot run it
+├── JournalError                 OSError: a journal that cannot be read, written or shared
+├── StoreError                   OSError: a tracking store that cannot be opened or written
+├── SurrogateError               a surrogate that is missing, damaged or has nothing to learn from
+├── NothingFitsError             no configuration of the model fits the target
+└── TrialError                   a configuration that failed; becomes a RunRecord's status
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class AutotuneError(Exception):
+    """Root of every error that autotune raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(AutotuneError):
+    """The input is wrong; nothing was started or written."""
+
+    exit_code = 2
+
+
+def nearest(name: str, known: Iterable[str], *, n: int = 3) -> list[str]:
+    """Return up to ``n`` of ``known`` that look most like ``name``, the best first."""
+    by_key = {item.casefold(): item for item in known}
+    hits = difflib.get_close_matches(name.casefold(), by_key, n=n, cutoff=0.4)
+    return [by_key[hit] for hit in hits]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``' Did you mean A, B?'`` for an unknown name, or an empty string."""
+    hits = nearest(name, known)
+    return f" Did you mean {', '.join(hits)}?" if hits else ""
+
+
+class UnknownGpuError(UsageError, LookupError):
+    """A GPU name that the catalogue does not hold."""
+
+    def __init__(self, name: str, candidates: Iterable[str]) -> None:
+        hint = did_you_mean(name, candidates)
+        super().__init__(f"unknown GPU {name!r}.{hint} `autotune gpus` lists all.")
+        self.name = name
+
+
+class UnknownModelError(UsageError, LookupError):
+    """A model that is neither in the catalogue nor a directory with a config.json."""
+
+    def __init__(self, name: str, candidates: Iterable[str]) -> None:
+        hint = did_you_mean(name, candidates)
+        super().__init__(
+            f"unknown model {name!r}.{hint} `autotune models` lists all; "
+            "a directory with a config.json works too."
+        )
+        self.name = name
+
+
+class InvalidModelConfigError(UsageError, ValueError):
+    """A config.json that does not describe a known architecture."""
+
+
+class InvalidConfigError(UsageError, ValueError):
+    """A setting of a study, engine, workload or command that cannot be meant."""
+
+
+class InvalidRecordError(UsageError, ValueError):
+    """A row that is not a RunRecord."""
+
+
+class EngineUnavailableError(AutotuneError):
+    """The engine is not installed, or this host cannot run it."""
+
+
+class JournalError(AutotuneError, OSError):
+    """A journal that cannot be read, written or shared."""
+
+
+class StoreError(AutotuneError, OSError):
+    """A tracking store that cannot be opened or written."""
+
+
+class SurrogateError(AutotuneError):
+    """A surrogate that is missing, damaged, or has nothing to learn from."""
+
+
+class NothingFitsError(AutotuneError):
+    """No configuration of the model fits the target GPU."""
+
+
+class TrialError(AutotuneError):
+    """A configuration failed: the study records ``status`` and goes on.
+
+    Attributes:
+        status: The RunRecord status (``out_of_memory``, ``timed_out``, ``crashed``, ``load_failed``).
+        log_tail: The engine's own last lines.
+    """
+
+    def __init__(self, status: str, message: str, *, log_tail: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.log_tail = log_tail

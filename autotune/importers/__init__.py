@@ -1,0 +1,1 @@
+"""Foreign result formats, each read into RunRecords."""

@@ -1,0 +1,101 @@
+"""From timed passes to the metrics of a RunRecord.
+
+Definitions: output throughput is generated tokens over wall time, prefill included; TTFT counts
+from the moment the batch was handed over; TPOT is (E2EL - TTFT) / (n - 1) per request with n >= 2
+generated tokens, as vLLM defines it; E2EL ends with the last token.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Two-sided 95 % quantiles of Student's t for 1..30 degrees of freedom.
+_T95 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestTiming:
+    """One request; times in milliseconds from the hand-over of the batch."""
+
+    ttft_ms: float
+    e2el_ms: float
+    n_output: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """One batch run from hand-over to last token.
+
+    Attributes:
+        requests: Timings where the engine gives them; may be empty.
+    """
+
+    duration_s: float
+    n_requests: int
+    input_tokens: int
+    output_tokens: int
+    requests: tuple[RequestTiming, ...] = ()
+
+
+def relative_ci95(values: Sequence[float]) -> float | None:
+    """Half width of the mean's 95 % confidence interval, relative to the mean; needs 2 values."""
+    n = len(values)
+    if n < 2:
+        return None
+    t = _T95[n - 2] if n - 2 < len(_T95) else 1.96
+    return t * statistics.stdev(values) / math.sqrt(n) / statistics.fmean(values)
+
+
+def output_throughputs(passes: Sequence[Pass]) -> list[float]:
+    """Generated tokens per second of each pass."""
+    return [p.output_tokens / p.duration_s for p in passes]
+
+
+def summarize(passes: Sequence[Pass]) -> dict[str, float | int | None]:
+    """Return the metric fields of a RunRecord for repeated passes of one shape.
+
+    Throughputs are means over the passes; latencies pool the requests of all passes.
+    """
+    if not passes or any(p.output_tokens == 0 for p in passes):
+        raise ValueError("a pass without generated tokens has no throughput")
+    throughputs = output_throughputs(passes)
+    row: dict[str, float | int | None] = {
+        "output_throughput": statistics.fmean(throughputs),
+        "total_throughput": statistics.fmean(
+            (p.input_tokens + p.output_tokens) / p.duration_s for p in passes
+        ),
+        "request_throughput": statistics.fmean(p.n_requests / p.duration_s for p in passes),
+        "throughput_ci95": relative_ci95(throughputs),
+        "repeats": len(passes),
+        "measure_s": sum(p.duration_s for p in passes),
+    }
+    requests = [r for p in passes for r in p.requests]
+    tpot = [(r.e2el_ms - r.ttft_ms) / (r.n_output - 1) for r in requests if r.n_output >= 2]
+    row |= _statistics("ttft", [r.ttft_ms for r in requests])
+    row |= _statistics("tpot", tpot)
+    row |= _statistics("e2el", [r.e2el_ms for r in requests])
+    return row
+
+
+def _statistics(metric: str, values: Sequence[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    return {
+        f"mean_{metric}_ms": statistics.fmean(values),
+        f"median_{metric}_ms": statistics.median(values),
+        f"p99_{metric}_ms": percentile(values, 99),
+    }
+
+
+def percentile(values: Sequence[float], q: float) -> float:
+    """Linear-interpolated percentile (``q`` in 0..100), as numpy's default."""
+    ordered = sorted(values)
+    position = (len(ordered) - 1) * q / 100
+    low = math.floor(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)

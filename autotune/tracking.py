@@ -1,0 +1,282 @@
+"""RunRecords in MLflow: one parent run a study, one child run a configuration.
+
+Knobs and the rest of the configuration are params, measurements are metrics, circumstances are
+tags; together they give back the very record that went in. The store of record is MLflow; a
+columnar cache beside it (see ``cache.py``) is refreshed by whatever writes here.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+
+from autotune.cache import RecordCache, store_directory
+from autotune.errors import InvalidRecordError, StoreError
+from autotune.records import CONFIGURATION_FIELDS, METRIC_FIELDS, RunRecord
+
+EXPERIMENT = "autotune"
+KIND, RECORD_ID, STUDY_ID = "autotune.kind", "autotune.record_id", "autotune.session_id"
+_PARENT = "mlflow.parentRunId"
+_PAGE = 1000
+_INT_METRICS = frozenset({"repeats", "kv_cache_tokens"})
+_INT_PARAMS = frozenset({"n_gpus", "batch_size", "input_len", "output_len"})
+_TEXT_TAGS = ("source", "run_key", "status", "purpose", "session_id", "started_at", "notes")
+_PARAMS = tuple(name for name in CONFIGURATION_FIELDS if name != "knobs")
+
+
+class Store:
+    """An open tracking store.
+
+    Args:
+        uri: Anything MLflow takes as a tracking URI.
+
+    Raises:
+        StoreError: When it cannot be opened; names the store and what MLflow said.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.directory = store_directory(uri)
+        self.cache = RecordCache(self.directory)
+        _quiet_migrations()
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self.client = MlflowClient(tracking_uri=uri)
+            self.experiment_id = self._experiment()
+        except (MlflowException, OSError, ImportError, ValueError) as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            raise StoreError(f"cannot open the store {redact(uri)}: {first}") from error
+
+    def _experiment(self) -> str:
+        found: Experiment | None = self.client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        location = None
+        if self.uri.startswith("sqlite:"):
+            location = (self.directory / "artifacts").resolve().as_uri()
+        return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+
+    def log(
+        self,
+        records: Sequence[RunRecord],
+        *,
+        on_logged: Callable[[RunRecord], None] | None = None,
+    ) -> int:
+        """Log the records that the store does not hold yet; return how many those were.
+
+        Raises:
+            StoreError: When the store refuses; what was logged before it stays.
+        """
+        new: list[RunRecord] = []
+        try:
+            held = self._held_ids({record.session_id for record in records})
+            for record in records:
+                if record.record_id not in held:
+                    held.add(record.record_id)
+                    self._log_one(record, self.study_run(record))
+                    new.append(record)
+                if on_logged is not None:
+                    on_logged(record)
+        except MlflowException as error:
+            raise StoreError(f"the store {redact(self.uri)} refused a run: {error}") from error
+        finally:
+            if new and not self.cache.extend(new):
+                self.read()
+        return len(new)
+
+    def study_run(self, record: RunRecord) -> str:
+        """Return the id of the parent run of the record's study, created when new."""
+        study_id = record.session_id or f"imported-{record.source}"
+        for run in self._search(f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{study_id}'"):
+            return str(run.info.run_id)
+        tags = {
+            KIND: "study",
+            STUDY_ID: study_id,
+            "source": record.source,
+            "mlflow.runName": f"{short_name(record.model)} · study · {record.gpu}"
+            if record.session_id
+            else f"import · {record.source}",
+        }
+        run = self.client.create_run(self.experiment_id, tags=tags)
+        params = {"model": record.model, "gpu": record.gpu} if record.session_id else {}
+        self.client.log_batch(run.info.run_id, params=[Param(k, v) for k, v in params.items()])
+        return str(run.info.run_id)
+
+    def finish_study(
+        self,
+        session_id: str,
+        *,
+        completed: bool,
+        note: str,
+        metrics: Mapping[str, float],
+        artifacts: Iterable[Path] = (),
+    ) -> None:
+        """Close a study's parent run with its summary; a study that goes on may be closed again."""
+        query = f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{session_id}'"
+        for run in self._search(query):
+            run_id = run.info.run_id
+            self.client.set_tag(run_id, "mlflow.note.content", note)
+            for name, value in metrics.items():
+                self.client.log_metric(run_id, name, value)
+            for path in artifacts:
+                self.client.log_artifact(run_id, str(path))
+            self.client.set_terminated(run_id, "FINISHED" if completed else "KILLED")
+
+    def read(self) -> list[RunRecord]:
+        """Read every record out of MLflow and refresh the cache."""
+        query = f"tags.`{KIND}` = 'configuration'"
+        try:
+            records = [record_of(run) for run in self._search(query)]
+        except MlflowException as error:
+            raise StoreError(f"cannot read the store {redact(self.uri)}: {error}") from error
+        records.reverse()
+        self.cache.replace(records)
+        return records
+
+    def log_document(
+        self,
+        *,
+        kind: str,
+        name: str,
+        document_id: str,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        note: str,
+        artifacts: Iterable[Path],
+    ) -> str:
+        """Log a run that is not a configuration (a recommendation, a training); return its id.
+
+        A document that is there already is left as it is.
+        """
+        query = f"tags.`{KIND}` = '{kind}' and tags.`autotune.document_id` = '{document_id}'"
+        for run in self._search(query):
+            return str(run.info.run_id)
+        tags = {
+            KIND: kind,
+            "autotune.document_id": document_id,
+            "mlflow.runName": name,
+            "mlflow.note.content": note,
+        }
+        run_id = str(self.client.create_run(self.experiment_id, tags=tags).info.run_id)
+        self.client.log_batch(
+            run_id,
+            params=[Param(k, str(v)[:6000]) for k, v in params.items()],
+            metrics=[Metric(k, v, 0, 0) for k, v in metrics.items()],
+        )
+        for path in artifacts:
+            self.client.log_artifact(run_id, str(path))
+        self.client.set_terminated(run_id)
+        return run_id
+
+    def _log_one(self, record: RunRecord, parent: str) -> None:
+        tags = {_PARENT: parent, **tags_of(record)}
+        run = self.client.create_run(self.experiment_id, tags=tags)
+        params = params_of(record)
+        metrics = {
+            name: value for name in METRIC_FIELDS if (value := getattr(record, name)) is not None
+        }
+        self.client.log_batch(
+            run.info.run_id,
+            metrics=[Metric(k, float(v), run.info.start_time, 0) for k, v in metrics.items()],
+            params=[Param(k, v) for k, v in params.items()],
+        )
+        status = "FINISHED" if record.status == "completed" else "FAILED"
+        self.client.set_terminated(run.info.run_id, status)
+
+    def _held_ids(self, session_ids: set[str | None]) -> set[str]:
+        query = f"tags.`{KIND}` = 'configuration'"
+        if len(session_ids) == 1 and None not in session_ids:
+            query += f" and tags.`{STUDY_ID}` = '{next(iter(session_ids))}'"
+        return {run.data.tags[RECORD_ID] for run in self._search(query)}
+
+    def _search(self, query: str) -> Iterator[Run]:
+        token = None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id], query, ViewType.ACTIVE_ONLY, _PAGE, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+
+def short_name(model: str) -> str:
+    """Return a model's name without its organisation."""
+    return model.rpartition("/")[2]
+
+
+def run_name(record: RunRecord) -> str:
+    """Return the name a person would give the run."""
+    return (
+        f"{short_name(record.model)} · {record.engine} · {record.n_gpus}x{record.gpu} · "
+        f"bs {record.batch_size}"
+    )
+
+
+def params_of(record: RunRecord) -> dict[str, str]:
+    """Return the configuration as MLflow params; nulls are left out."""
+    params = {
+        name: str(value) for name in _PARAMS if (value := getattr(record, name)) is not None
+    }
+    return params | {f"knobs.{name}": json.dumps(v)[:6000] for name, v in record.knobs.items()}
+
+
+def tags_of(record: RunRecord) -> dict[str, str]:
+    """Return the circumstances as MLflow tags."""
+    tags = {
+        KIND: "configuration",
+        RECORD_ID: record.record_id,
+        "mlflow.runName": run_name(record),
+        "suspect": str(record.suspect).lower(),
+        "environment": json.dumps(dict(record.environment), separators=(",", ":")),
+    }
+    if record.session_id is not None:
+        tags[STUDY_ID] = record.session_id
+    for name in _TEXT_TAGS:
+        if getattr(record, name) is not None:
+            tags[name] = str(getattr(record, name))
+    return tags
+
+
+def record_of(run: Run) -> RunRecord:
+    """Return the record that a configuration's run was made from.
+
+    Raises:
+        StoreError: When the run was changed into something that is not a record.
+    """
+    params, tags, metrics = run.data.params, run.data.tags, run.data.metrics
+    row: dict[str, Any] = {name: params[name] for name in _PARAMS if name in params}
+    row |= {name: int(row[name]) for name in _INT_PARAMS if name in row}
+    row["knobs"] = {
+        name.removeprefix("knobs."): json.loads(value)
+        for name, value in params.items()
+        if name.startswith("knobs.")
+    }
+    row |= {name: tags[name] for name in _TEXT_TAGS if name in tags}
+    row |= {name: metrics[name] for name in METRIC_FIELDS if name in metrics}
+    row |= {name: int(row[name]) for name in _INT_METRICS if name in row}
+    row["suspect"] = tags.get("suspect") == "true"
+    row["environment"] = json.loads(tags.get("environment", "{}"))
+    try:
+        return RunRecord.from_dict(row)
+    except InvalidRecordError as error:
+        raise StoreError(f"run {run.info.run_id} is not a RunRecord any more: {error}") from error
+
+
+def redact(uri: str) -> str:
+    """Return the URI without user name and password."""
+    scheme, separator, rest = uri.partition("://")
+    return scheme + separator + rest.rpartition("@")[2] if separator else uri
+
+
+def _quiet_migrations() -> None:
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):
+        logging.getLogger(name).setLevel(logging.WARNING)

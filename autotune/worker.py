@@ -1,0 +1,141 @@
+"""The process that holds the engine. Reads requests as JSON lines from standard input and writes
+events as JSON lines to the descriptor named by ``AUTOTUNE_EVENTS_FD``; standard output and error
+belong to the engine and go to the session's log.
+
+Requests: ``{"op": "start", "config", "max_batch_size", "max_model_len"}``, then any number of
+``{"op": "measure", "batch_size", "workload", "policy", "seed"}``; end of input ends the worker.
+Events: ``started``, ``pass`` (one a finished pass), ``measured``, ``failed``.
+"""
+
+import ctypes
+import dataclasses
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from autotune.engines.base import Engine, EngineInfo, create_engine
+from autotune.engines.prompts import random_prompts
+from autotune.errors import TrialError
+from autotune.failures import classify
+from autotune.metrics import Pass, output_throughputs, relative_ci95, summarize
+from autotune.spec import EngineConfig, MeasurePolicy, Workload
+from autotune.telemetry import Meter
+
+_PR_SET_PDEATHSIG = 1
+Emit = Callable[..., None]
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this process when its parent ends, however that happens."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def is_precise(passes: list[Pass], policy: MeasurePolicy, elapsed_s: float) -> bool:
+    """Whether the repeats may end: precise enough, or out of repeats or time."""
+    if len(passes) < policy.min_repeats:
+        return elapsed_s >= policy.time_budget_s and len(passes) >= 1
+    ci95 = relative_ci95(output_throughputs(passes))
+    return (
+        (ci95 is not None and ci95 <= policy.target_ci95)
+        or len(passes) >= policy.max_repeats
+        or elapsed_s >= policy.time_budget_s
+    )
+
+
+def measure(
+    engine: Engine, info: EngineInfo, request: Mapping[str, Any], n_gpus: int, emit: Emit
+) -> dict[str, float | int | None]:
+    """Warm one shape up, repeat it until the policy is met, and return its metrics."""
+    policy = MeasurePolicy(**request["policy"])
+    workload = Workload(**request["workload"])
+    batch_size, seed = request["batch_size"], request["seed"]
+
+    def run(index: int, *, warmup: bool) -> Pass:
+        prompts = random_prompts(
+            batch_size, workload.input_len, vocab_size=info.vocab_size, seed=seed + index
+        )
+        result = engine.generate(prompts, workload.output_len)
+        emit("pass", warmup=warmup, output_throughput=result.output_tokens / result.duration_s)
+        return result
+
+    for index in range(policy.warmups):
+        run(index, warmup=True)
+    passes: list[Pass] = []
+    begin = time.perf_counter()
+    with Meter(n_gpus) as meter:
+        while not passes or not is_precise(passes, policy, time.perf_counter() - begin):
+            passes.append(run(policy.warmups + len(passes), warmup=False))
+    row = summarize(passes) | meter.readings
+    if meter.energy_j is not None:
+        row["energy_j_per_token"] = meter.energy_j / sum(p.output_tokens for p in passes)
+    return row
+
+
+class Worker:
+    """Answers requests until the input ends."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._engine: Engine | None = None
+        self._info: EngineInfo | None = None
+        self._n_gpus = 1
+
+    def handle(self, request: Mapping[str, Any]) -> None:
+        """Answer one request with ``started``, ``measured`` or ``failed``."""
+        started = self._info is not None
+        try:
+            if request["op"] == "start":
+                self._start(request)
+            else:
+                assert self._engine is not None and self._info is not None
+                row = measure(self._engine, self._info, request, self._n_gpus, self._emit)
+                self._emit("measured", metrics=row)
+        except TrialError as error:
+            self._emit("failed", status=error.status, message=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises is a result here
+            traceback.print_exc()
+            text = f"{type(error).__name__}: {error}"
+            self._emit("failed", status=classify(text, started=started), message=text)
+
+    def _start(self, request: Mapping[str, Any]) -> None:
+        config = EngineConfig(**request["config"])
+        self._n_gpus = config.n_gpus
+        begin = time.perf_counter()
+        self._engine = create_engine(config.engine)
+        self._info = self._engine.start(
+            config,
+            max_batch_size=request["max_batch_size"],
+            max_model_len=request["max_model_len"],
+        )
+        self._emit(
+            "started",
+            info=dataclasses.asdict(self._info),
+            engine_start_s=time.perf_counter() - begin,
+        )
+
+
+def main() -> None:
+    """Serve the session that started this process."""
+    die_with_parent()
+    events = os.fdopen(int(os.environ["AUTOTUNE_EVENTS_FD"]), "w", encoding="utf-8")
+
+    def emit(event: str, **fields: Any) -> None:
+        events.write(json.dumps({"event": event, **fields}) + "\n")
+        events.flush()
+
+    worker = Worker(emit)
+    for line in sys.stdin:
+        worker.handle(json.loads(line))
+    # An engine's own threads may hold the interpreter; everything worth keeping is with the session.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Learn from RunRecords and advise on the next GPU."""

@@ -1,0 +1,146 @@
+"""Correct a predicted landscape with the runs known for this user: a Gaussian process on residuals.
+
+The residual log(measured / predicted) is a sum of independent effects, each shared by the runs that
+have something in common: the harness, the GPU, the model, the model on the GPU, and for each of them
+a smooth function of GPU count, batch size and lengths. Runs of the same model on other GPUs thus move
+the model's effect, runs of other models on the target the GPU's, and confirmatory runs everything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotune.records import Configuration
+from recommender.facts import Array, Facts
+
+N_RUN_COORDINATES: Final = 4
+CLIP: Final = 2.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyper:
+    """Variances (of a natural log) of each effect, length scales (of a log2), and discounts.
+
+    Attributes:
+        size: Length scale over the log2 of the parameter count, for effects that models share.
+        other_mode, other_format: Correlation of an effect across serving modes, weight formats.
+    """
+
+    harness: float = 0.04
+    shape: float = 0.02
+    gpu: float = 0.02
+    gpu_shape: float = 0.02
+    model: float = 0.02
+    model_shape: float = 0.02
+    cell: float = 0.01
+    cell_shape: float = 0.01
+    noise: float = 0.002
+    gpus: float = 1.5
+    batch: float = 3.0
+    input: float = 3.0
+    output: float = 3.0
+    size: float = 2.0
+    other_mode: float = 0.3
+    other_format: float = 0.6
+
+    @property
+    def prior_variance(self) -> float:
+        """Variance of a residual about which nothing is known, noise included."""
+        effects = (
+            self.harness + self.shape + self.gpu + self.gpu_shape + self.model + self.model_shape
+        )
+        return effects + self.cell + self.cell_shape + self.noise
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the numbers by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float]) -> "Hyper":
+        """Read what ``to_dict`` wrote."""
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """Where rows sit: what decides how much two residuals have in common.
+
+    Attributes:
+        coordinates: log2 of GPUs, sequences in flight, input and output tokens, and parameters, (n, 5).
+        labels: Codes of engine, model, GPU, mode and weight format, shape (n, 5).
+    """
+
+    coordinates: Array
+    labels: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.int64]) -> "Cells":
+        """Return some rows."""
+        return Cells(coordinates=self.coordinates[rows], labels=self.labels[rows])
+
+
+def cells_of(configurations: Sequence[Configuration], facts: Facts) -> Cells:
+    """Return the cells of configurations; codes compare only within one call."""
+    names = ("n_gpus", "in_flight", "input_len", "output_len", "params")
+    texts = (
+        [c.engine for c in configurations],
+        [c.model for c in configurations],
+        [c.gpu for c in configurations],
+        [c.mode for c in configurations],
+        np.round(facts["weight_bytes"] / facts["params"], 2).tolist(),
+    )
+    return Cells(
+        coordinates=np.log2(np.stack([facts[name] for name in names], axis=1)),
+        labels=np.stack([_codes(column) for column in texts], axis=1),
+    )
+
+
+def _codes(values: Sequence[object]) -> NDArray[np.int64]:
+    """Number the distinct values in the order of their first appearance."""
+    seen: dict[object, int] = {}
+    return np.array([seen.setdefault(value, len(seen)) for value in values], dtype=np.int64)
+
+
+def covariance(hyper: Hyper, a: Cells, b: Cells) -> Array:
+    """Return the covariance of residuals without noise, shape (n_a, n_b)."""
+    scales = np.array([hyper.gpus, hyper.batch, hyper.input, hyper.output, hyper.size])
+    left, right = a.coordinates / scales, b.coordinates / scales
+    run = _rbf(left[:, :N_RUN_COORDINATES], right[:, :N_RUN_COORDINATES])
+    sized = run * _rbf(left[:, N_RUN_COORDINATES:], right[:, N_RUN_COORDINATES:])
+    engine, model, gpu, mode, form = (
+        a.labels[:, i][:, None] == b.labels[:, i][None, :] for i in range(a.labels.shape[1])
+    )
+    total = hyper.harness + hyper.shape * sized
+    total = total + gpu * (hyper.gpu + hyper.gpu_shape * sized)
+    total = total + model * (hyper.model + hyper.model_shape * run)
+    total = total + (model & gpu) * (hyper.cell + hyper.cell_shape * run)
+    discount = np.where(mode, 1.0, hyper.other_mode) * np.where(form, 1.0, hyper.other_format)
+    result: Array = total * discount * engine
+    return result
+
+
+def _rbf(left: Array, right: Array) -> Array:
+    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None, :]
+    result: Array = np.exp(-0.5 * (squares - 2 * left @ right.T).clip(min=0.0))
+    return result
+
+
+def posterior(hyper: Hyper, known: Cells, residual: Array, wanted: Cells) -> tuple[Array, Array]:
+    """Return mean and standard deviation (noise included) of the wanted residuals, shape (n,) each.
+
+    Args:
+        known: m cells with a known residual; m may be 0.
+        residual: log(measured / predicted) of the known, shape (m,).
+    """
+    n = len(wanted.labels)
+    prior = np.full(n, hyper.prior_variance)
+    if not len(residual):
+        return np.zeros(n), np.sqrt(prior)
+    gram = covariance(hyper, known, known) + hyper.noise * np.eye(len(residual))
+    factor = np.linalg.cholesky(gram)
+    cross = np.linalg.solve(factor, covariance(hyper, known, wanted))
+    white = np.linalg.solve(factor, np.clip(residual, -CLIP, CLIP))
+    variance = (prior - (cross**2).sum(axis=0)).clip(min=hyper.noise)
+    return cross.T @ white, np.sqrt(variance)

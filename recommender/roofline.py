@@ -1,0 +1,182 @@
+"""How long a round of sequences takes, from the arithmetic of a transformer and a spec sheet.
+
+A round is ``in_flight`` sequences that are prefilled and then generate ``output_len`` tokens; the
+same sums hold for the steady state of continuous batching, a token at a time. Each term is the
+textbook one (Williams et al., "Roofline", CACM 2009; Kipply, "Transformer inference arithmetic"):
+
+- weights: bytes touched a step / bandwidth. A mixture of E experts, k a token, touches
+  ``E * (1 - (1 - k/E)**tokens)`` of them.
+- KV reads: sequences x mean context x KV bytes a token / bandwidth.
+- prefill: 2 FLOPs a parameter a token plus causal attention, / FLOP rate.
+- communication: two all-reduces a layer, each 2 (n-1)/n of the activations (ring) plus latency.
+- overhead: of a step, a layer, a sequence, a request and a round.
+
+vLLM-like engines split every layer over the GPUs (tensor parallel). Hugging Face's ``device_map``
+puts whole layers on each GPU: one works at a time, and what does not fit is read over PCIe.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.facts import Array, Facts
+
+BOTTLENECKS = ("weights", "kv_reads", "prefill", "communication", "overhead")
+CONSTANTS: Mapping[str, float] = {
+    "weight_efficiency": 0.80,
+    "kv_efficiency": 0.70,
+    "decode_efficiency": 0.60,
+    "prefill_efficiency": 0.55,
+    "link_efficiency": 0.50,
+    "link_latency_s": 1e-5,
+    "layer_s": 1e-5,
+    "step_s": 1e-3,
+    "sequence_s": 5e-6,
+    "request_s": 2e-4,
+    "round_s": 1e-2,
+    "pcie_bytes_s": 1e10,
+}
+CONSTANT_NAMES = tuple(CONSTANTS)
+IDEAL: Mapping[str, float] = {
+    **{name: 1.0 if "efficiency" in name else 1e-12 for name in CONSTANTS},
+    "pcie_bytes_s": 1e15,
+}
+_ACTIVATION_BYTES = 2.0
+_USABLE_MEMORY = 0.9
+_GB = 2.0**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roofline:
+    """Times of ``n`` configurations, each of shape (n,).
+
+    Attributes:
+        shares_s: Seconds a round by cause, in the order of BOTTLENECKS, shape (n, 5).
+        in_flight: Sequences that run at once (memory and the engine's cap considered).
+        ttft_s, tpot_s: Time to the first token of a round, and a token after it.
+        throughput: Generated tokens/s.
+    """
+
+    shares_s: Array
+    in_flight: Array
+    ttft_s: Array
+    tpot_s: Array
+    throughput: Array
+
+    @property
+    def bottleneck(self) -> NDArray[np.int64]:
+        """Index into BOTTLENECKS of the largest share, shape (n,)."""
+        largest: NDArray[np.int64] = np.argmax(self.shares_s, axis=1)
+        return largest
+
+
+def roofline(facts: Facts, constants: Mapping[str, Array | float]) -> Roofline:
+    """Return the times of every configuration; constants are scalars or columns of shape (n,)."""
+    is_hf = facts.is_engine("hf")
+    in_flight = np.minimum(facts["in_flight"], np.where(is_hf, np.inf, facts["max_sequences"]))
+    steps = facts["output_len"]
+    parallel = np.where(is_hf, 1.0, facts["n_gpus"])
+    weights = _weights_s(facts, constants, in_flight, parallel)
+    offload = _offload_s(facts, constants, is_hf)
+    kv_reads = _kv_s(facts, constants, in_flight, is_hf)
+    compute = _decode_s(facts, constants, in_flight, parallel)
+    products = np.hypot(weights, compute) + offload
+    link = _link_s(facts, constants, in_flight, is_hf)
+    overhead = constants["step_s"] + constants["layer_s"] * facts["layers"]
+    overhead = overhead + constants["sequence_s"] * in_flight
+    prefill = _prefill_s(facts, constants, in_flight, parallel)
+    prefill = np.hypot(prefill, weights) + offload
+    prefill_link = _link_s(facts, constants, in_flight * facts["input_len"], is_hf)
+    once = constants["round_s"] + constants["request_s"] * in_flight
+    later = steps - 1
+    shares = np.stack(
+        (
+            products * later,
+            kv_reads * later,
+            prefill,
+            link * later + prefill_link,
+            overhead * steps + once,
+        ),
+        axis=1,
+    )
+    return Roofline(
+        shares_s=shares,
+        in_flight=in_flight,
+        ttft_s=prefill + prefill_link + overhead + once,
+        tpot_s=products + kv_reads + link + overhead,
+        throughput=in_flight * steps / shares.sum(axis=1),
+    )
+
+
+def peak_throughput(facts: Facts) -> Array:
+    """Return tokens/s that no measurement of the configuration can honestly beat, shape (n,)."""
+    return roofline(facts, IDEAL).throughput
+
+
+def experts_touched(experts: Array, per_token: Array, tokens: Array) -> Array:
+    """Return the expected number of distinct experts that ``tokens`` tokens are routed to."""
+    share = np.divide(per_token, experts, out=np.ones_like(experts), where=experts > 0)
+    return experts * -np.expm1(tokens * np.log1p(-np.minimum(share, 1 - 1e-12)))
+
+
+def _bytes_per_param(facts: Facts) -> Array:
+    return facts["weight_bytes"] / facts["params"]
+
+
+def _touched_bytes(facts: Facts, tokens: Array) -> Array:
+    """Return weight bytes read by one step over ``tokens`` tokens."""
+    touched = experts_touched(facts["experts"], facts["experts_per_token"], tokens)
+    idle_of_active = (touched - facts["experts_per_token"]) * facts["expert_params"]
+    return (facts["active_params"] + idle_of_active) * _bytes_per_param(facts)
+
+
+def _weights_s(f: Facts, c: Mapping[str, Array | float], tokens: Array, parallel: Array) -> Array:
+    return _touched_bytes(f, tokens) / (parallel * f["bandwidth"] * c["weight_efficiency"])
+
+
+def _offload_s(f: Facts, c: Mapping[str, Array | float], is_hf: NDArray[np.bool_]) -> Array:
+    """Return seconds a step to fetch what Hugging Face keeps in the host's memory."""
+    room = f["n_gpus"] * f["memory_gb"] * _GB * _USABLE_MEMORY
+    outside = np.where(is_hf & (f["is_cpu"] == 0), (f["weight_bytes"] - room).clip(min=0.0), 0.0)
+    return outside / c["pcie_bytes_s"]
+
+
+def _context(f: Facts) -> Array:
+    """Return mean tokens of KV cache read a sequence a step; sliding layers read their window."""
+    context = f["input_len"] + f["output_len"] / 2
+    window = np.where(f["window"] > 0, np.minimum(f["window"], context), context)
+    sliding = f["sliding_layers"] / f["attention_layers"].clip(min=1.0)
+    return (1 - sliding) * context + sliding * window
+
+
+def _kv_s(
+    f: Facts, c: Mapping[str, Array | float], sequences: Array, is_hf: NDArray[np.bool_]
+) -> Array:
+    split = np.where(is_hf, 1.0, np.minimum(f["n_gpus"], f["kv_heads"].clip(min=1.0)))
+    read = sequences * _context(f) * f["kv_bytes_per_token"]
+    return read / (split * f["bandwidth"] * c["kv_efficiency"])
+
+
+def _decode_s(f: Facts, c: Mapping[str, Array | float], tokens: Array, parallel: Array) -> Array:
+    return 2 * f["active_params"] * tokens / (parallel * f["flops"] * c["decode_efficiency"])
+
+
+def _prefill_s(f: Facts, c: Mapping[str, Array | float], tokens: Array, parallel: Array) -> Array:
+    body = (f["active_params"] - f["vocab"] * f["hidden"]).clip(min=1.0)
+    attention = f["attention_layers"] * f["heads"] * f["head_dim"] * f["input_len"]
+    work = tokens * f["input_len"] * 2 * (body + attention)
+    return work / (parallel * f["flops"] * c["prefill_efficiency"])
+
+
+def _link_s(
+    f: Facts, c: Mapping[str, Array | float], tokens: Array, is_hf: NDArray[np.bool_]
+) -> Array:
+    """Return seconds of all-reduces (hand-overs between shards for Hugging Face) of one step."""
+    n = f["n_gpus"]
+    moved = tokens * f["hidden"] * _ACTIVATION_BYTES
+    rate = f["interconnect"] / 2 * c["link_efficiency"]
+    reduce = 2 * f["layers"] * (2 * (n - 1) / n * moved / rate + c["link_latency_s"] * np.log2(n))
+    hand_over = (n - 1) * (moved / rate + c["link_latency_s"])
+    return np.where(is_hf, hand_over, reduce)

@@ -1,0 +1,220 @@
+"""Train the surrogate: roofline constants, trees on their residual, shrinkage, calibration, intervals.
+
+Everything that judges the trees (shrinkage, the calibration's variances, the intervals) is learned
+from residuals of rows predicted by a fit that had not seen their GPU in their harness.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from autotune.errors import SurrogateError
+from autotune.records import RunRecord
+from recommender.dataset import Dataset, landscape_of, prepare
+from recommender.efficiency import SOURCE_SD, CLASSES, Constants, classes_of, columns, fit_constants
+from recommender.facts import Array, Facts, collect
+from recommender.features import FEATURE_NAMES, encode_facts
+from recommender.feasibility import fit_feasibility
+from recommender.lessons import latency_factors, learn_calibration, spanned
+from recommender.meta import META_FILE, TREES_FILE, Meta
+from recommender.predictor import Predictor
+from recommender.roofline import roofline
+from recommender.trees import load_forest
+
+N_FOLDS: Final = 5
+ROUNDS: Final = 150
+FEWEST_ROWS: Final = 10
+RESIDUAL_CLIP: Final = 1.5
+PARAMETERS: Final[Mapping[str, Any]] = {
+    "objective": "reg:squarederror",
+    "tree_method": "hist",
+    "max_depth": 5,
+    "eta": 0.06,
+    "min_child_weight": 5.0,
+    "lambda": 5.0,
+    "max_bin": 64,
+    "base_score": 0.0,
+    "nthread": 2,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedSurrogate:
+    """What ``fit`` learned; ``training_summary`` says from what."""
+
+    booster: xgboost.Booster
+    predictor: Predictor
+    feature_names: tuple[str, ...]
+    training_summary: Mapping[str, Any]
+
+    def save(self, directory: Path) -> None:
+        """Write surrogate.json and meta.json; the same fit writes the same bytes."""
+        directory.mkdir(parents=True, exist_ok=True)
+        trees = trees_of(self.booster)
+        (directory / TREES_FILE).write_bytes(trees)
+        (directory / META_FILE).write_text(self.predictor.meta.dumps(trees), encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Base:
+    """Roofline constants, source effects (n_sources, n_classes) and trees of one fit."""
+
+    constants: Constants
+    effects: Array
+    booster: xgboost.Booster
+
+
+def fit(records: Sequence[RunRecord], *, seed: int = 0) -> FittedSurrogate:
+    """Train on records; which of them count is said in the result's ``training_summary``.
+
+    Raises:
+        SurrogateError: When fewer than ten measured rows can be learned from.
+    """
+    data = prepare(records)
+    if len(data.records) < FEWEST_ROWS:
+        raise SurrogateError(
+            f"only {len(data.records)} of {len(records)} rows can be learned from, "
+            f"at least {FEWEST_ROWS} are needed (set aside: {dict(data.set_aside)}); run a study first"
+        )
+    classes = classes_of(data.facts)
+    line, trees = _left_out(data, seed)
+    shrinkage = _shrinkage(data.log_throughput - line, trees, classes, data.weight)
+    believed = np.array([shrinkage[name] for name in CLASSES])[classes]
+    residual = data.log_throughput - line - believed * trees
+    hyper, quantiles = learn_calibration(data, residual, seed)
+    base = _fit_base(data, seed)
+    final_line = roofline(data.facts, columns(base.constants, classes))
+    summary = _summary(data, len(records), seed)
+    meta = Meta(
+        feature_names=FEATURE_NAMES,
+        constants=base.constants,
+        shrinkage=shrinkage,
+        hyper=hyper,
+        quantiles=quantiles,
+        latency=latency_factors(data, final_line, classes),
+        source_effects=_named_effects(data, base.effects, classes),
+        feasibility=_learn_feasibility(data),
+        evidence=spanned(data),
+        summary=summary,
+    )
+    predictor = Predictor(forest=load_forest(trees_of(base.booster)), meta=meta)
+    return FittedSurrogate(
+        booster=base.booster,
+        predictor=predictor,
+        feature_names=FEATURE_NAMES,
+        training_summary=summary,
+    )
+
+
+def trees_of(booster: xgboost.Booster) -> bytes:
+    """Return the trees as XGBoost's own JSON."""
+    return bytes(booster.save_raw(raw_format="json"))
+
+
+def _fit_base(data: Dataset, seed: int) -> _Base:
+    classes = classes_of(data.facts)
+    constants = fit_constants(data.facts, data.log_throughput, data.source, data.weight)
+    line = roofline(data.facts, columns(constants, classes)).throughput
+    residual = data.log_throughput - np.log(line)
+    effects = _effects(data, residual, classes)
+    centred = np.clip(residual - effects[data.source, classes], -RESIDUAL_CLIP, RESIDUAL_CLIP)
+    matrix = xgboost.DMatrix(
+        encode_facts(data.facts),
+        label=centred,
+        weight=data.weight,
+        feature_names=list(FEATURE_NAMES),
+        nthread=int(PARAMETERS["nthread"]),
+    )
+    booster = xgboost.train({**PARAMETERS, "seed": seed}, matrix, num_boost_round=ROUNDS)
+    return _Base(constants=constants, effects=effects, booster=booster)
+
+
+def _effects(data: Dataset, residual: Array, classes: NDArray[np.int64]) -> Array:
+    """Return the level of each source in each class, shrunk to 0, shape (n_sources, n_classes)."""
+    effects = np.zeros((len(data.sources), len(CLASSES)))
+    for source, kind in {*zip(data.source.tolist(), classes.tolist(), strict=True)}:
+        rows = (data.source == source) & (classes == kind)
+        landscapes = len({landscape_of(data.records[i]) for i in np.flatnonzero(rows)})
+        spread = max(float(residual[rows].std()), 0.05)
+        trust = landscapes / (landscapes + (spread / SOURCE_SD) ** 2)
+        effects[source, kind] = trust * float(np.median(residual[rows]))
+    return effects
+
+
+def _left_out(data: Dataset, seed: int) -> tuple[Array, Array]:
+    """Return log roofline and raw tree residual of every row, by fits without its GPU and source."""
+    groups = [f"{record.source}|{record.gpu}" for record in data.records]
+    fold = _folds(groups, seed)
+    line, trees = np.zeros(len(groups)), np.zeros(len(groups))
+    classes = classes_of(data.facts)
+    for index in range(N_FOLDS):
+        out, rest = fold == index, fold != index
+        if not out.any():
+            continue
+        base = _fit_base(data.take(rest) if rest.any() else data, seed)
+        held = data.facts.take(out)
+        line[out] = np.log(roofline(held, columns(base.constants, classes[out])).throughput)
+        trees[out] = base.booster.inplace_predict(encode_facts(held))
+    return line, trees
+
+
+def _folds(groups: Sequence[str], seed: int) -> NDArray[np.int64]:
+    """Return a fold for each row: whole groups, dealt by the hash of their name."""
+    names = sorted(
+        set(groups), key=lambda name: hashlib.sha256(f"{seed}|{name}".encode()).hexdigest()
+    )
+    number = {name: position % N_FOLDS for position, name in enumerate(names)}
+    return np.array([number[name] for name in groups], dtype=np.int64)
+
+
+def _shrinkage(
+    residual: Array, trees: Array, classes: NDArray[np.int64], weight: Array
+) -> dict[str, float]:
+    """Return by class how much of the trees' residual helps on rows left out (robust slope in 0..1)."""
+    chosen = {}
+    grid = np.linspace(0.0, 1.0, 21)
+    for index, name in enumerate(CLASSES):
+        rows = classes == index
+        if not rows.any():
+            chosen[name] = 0.25
+            continue
+        losses = [
+            float((weight[rows] * np.abs(residual[rows] - share * trees[rows])).sum())
+            for share in grid
+        ]
+        chosen[name] = float(grid[int(np.argmin(losses))])
+    return chosen
+
+
+def _learn_feasibility(data: Dataset) -> Any:
+    runs = [*data.records, *data.failures]
+    outcome = np.concatenate((np.ones(len(data.records)), np.zeros(len(data.failures))))
+    facts: Facts = collect(runs)
+    return fit_feasibility(facts, outcome, np.full(len(runs), 0.2))
+
+
+def _named_effects(data: Dataset, effects: Array, classes: NDArray[np.int64]) -> dict[str, float]:
+    present = sorted({*zip(data.source.tolist(), classes.tolist(), strict=True)})
+    return {f"{data.sources[s]}|{CLASSES[k]}": round(float(effects[s, k]), 4) for s, k in present}
+
+
+def _summary(data: Dataset, n_given: int, seed: int) -> dict[str, Any]:
+    by_source = {
+        name: int((data.source == index).sum()) for index, name in enumerate(data.sources)
+    }
+    return {
+        "rows_given": n_given,
+        "rows_used": len(data.records),
+        "rows_used_by_source": by_source,
+        "memory_failures_used": len(data.failures),
+        "set_aside": dict(data.set_aside),
+        "landscapes": len({landscape_of(record) for record in data.records}),
+        "seed": seed,
+        "xgboost": xgboost.__version__,
+    }
