@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from autotune.errors import UnknownGpuError
 
@@ -19,10 +20,8 @@ _VENDOR_WORDS = re.compile(r"nvidia|tesla|geforce|amd|instinct|intel|datacenterg
 _CPU_NAME = re.compile(r"cpu:.*-(\d+)c", re.IGNORECASE)
 _FP32_FLOPS_PER_CYCLE = {"avx512": 32, "avx2": 32, "neon": 16}
 _AMX_BF16_FLOPS_PER_CYCLE = 2048
-_CPU_BANDWIDTH_GBS_PER_CORE = 10.0
-_CPU_BANDWIDTH_GBS_MOST = 300.0
-_GENERIC_CPU_CLOCK_GHZ = 2.5
-_GENERIC_CPU_MEMORY_GB_PER_CORE = 4.0
+_CPU_GBS_PER_CORE, _CPU_GBS_MOST = 10.0, 300.0
+_GENERIC_CPU_CLOCK_GHZ, _GENERIC_CPU_GB_PER_CORE = 2.5, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +31,7 @@ class GpuSpec:
     Attributes:
         memory_gb: usable memory as the driver reports it, in 2**30 bytes.
         bandwidth_gbs: peak memory bandwidth, in 10**9 bytes/s.
-        fp16_tflops: of the matrix units with fp32 accumulation; likewise the other types, None
-            where they lack one.
+        fp16_tflops: of the matrix units with fp32 accumulation; None for a type that they lack.
         fp32_tflops: plain fp32 on the vector units (not TF32).
         interconnect_gbs: of one GPU to its peers, both directions together, in 10**9 bytes/s.
         max_gpus: GPUs of one node (or NVLink domain) that the interconnect joins.
@@ -45,10 +43,10 @@ class GpuSpec:
     memory_gb: float
     bandwidth_gbs: float
     fp16_tflops: float
-    bf16_tflops: float | None
-    fp8_tflops: float | None
-    fp4_tflops: float | None
-    int8_tops: float | None
+    bf16_tflops: float | None = None
+    fp8_tflops: float | None = None
+    fp4_tflops: float | None = None
+    int8_tops: float | None = None
     fp32_tflops: float
     interconnect: str
     interconnect_gbs: float
@@ -56,19 +54,22 @@ class GpuSpec:
     tdp_w: float
     year: int
     source: str
-    aliases: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
     note: str = ""
+
+
+@cache
+def _catalogue() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(_CATALOGUE.read_text(encoding="utf-8"))
 
 
 @cache
 def load_gpus() -> Mapping[str, GpuSpec]:
     """Return the catalogue, canonical name -> spec."""
-    gpus = tomllib.loads(_CATALOGUE.read_text(encoding="utf-8"))["gpus"]
-    optional = dict.fromkeys(("bf16_tflops", "fp8_tflops", "fp4_tflops", "int8_tops"))
     return MappingProxyType(
         {
-            name: GpuSpec(name=name, **{**optional, **entry, "aliases": tuple(entry["aliases"])})
-            for name, entry in gpus.items()
+            name: GpuSpec(name=name, **{**entry, "aliases": tuple(entry["aliases"])})
+            for name, entry in _catalogue()["gpus"].items()
         }
     )
 
@@ -76,8 +77,7 @@ def load_gpus() -> Mapping[str, GpuSpec]:
 @cache
 def _short_names() -> Mapping[str, tuple[str, ...]]:
     """Short name (normalised) -> the parts it may mean, the one it is taken for first."""
-    table = tomllib.loads(_CATALOGUE.read_text(encoding="utf-8"))["short_names"]
-    return {_normalise(name): tuple(parts) for name, parts in table.items()}
+    return {_normalise(k): tuple(parts) for k, parts in _catalogue()["short_names"].items()}
 
 
 @cache
@@ -98,8 +98,7 @@ def find_gpu(name: str) -> GpuSpec:
     Raises:
         UnknownGpuError: lists the nearest names.
     """
-    canonical = _index().get(_normalise(name))
-    if canonical is not None:
+    if canonical := _index().get(_normalise(name)):
         return load_gpus()[canonical]
     if name.strip().lower() == "cpu":
         return detect_cpu()
@@ -115,17 +114,11 @@ def ambiguity(name: str) -> str | None:
     parts = _short_names().get(_normalise(name))
     if parts is None:
         return None
-    link = load_gpus()[parts[0]].interconnect
-    others = ", ".join(parts[1:])
-    return f"{name} is taken for {parts[0]} ({link}); it could also mean {others}"
+    return f"{name} is taken for {parts[0]}; it could also mean {', '.join(parts[1:])}"
 
 
 def detect_gpus() -> tuple[GpuSpec, ...]:
-    """Return one spec for each GPU that NVML shows; empty without NVML or without a GPU.
-
-    Raises:
-        UnknownGpuError: a GPU is there that the catalogue does not hold.
-    """
+    """Return one spec for each GPU that NVML shows, all of the catalogue; empty without NVML."""
     try:
         import pynvml
     except ImportError:
@@ -160,8 +153,7 @@ def detect_cpu() -> GpuSpec:
 def _cpuinfo() -> dict[str, str]:
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").split("\n\n")[0].splitlines() if path.exists() else []
-    pairs = (line.partition(":") for line in lines)
-    return {key.strip(): value.strip() for key, _, value in pairs}
+    return {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in lines)}
 
 
 def _generic_cpu(name: str, cores: int) -> GpuSpec:
@@ -170,7 +162,7 @@ def _generic_cpu(name: str, cores: int) -> GpuSpec:
         cores=cores,
         flags=frozenset({"avx2"}),
         clock_ghz=_GENERIC_CPU_CLOCK_GHZ,
-        memory_gb=_GENERIC_CPU_MEMORY_GB_PER_CORE * cores,
+        memory_gb=_GENERIC_CPU_GB_PER_CORE * cores,
         note="a CPU of another machine: everything is estimated from its core count",
     )
 
@@ -181,7 +173,7 @@ def _cpu_spec(
     vectors = "avx512" if "avx512f" in flags else "avx2" if "avx2" in flags else "neon"
     fp32 = cores * clock_ghz * _FP32_FLOPS_PER_CYCLE[vectors] / 1000
     amx = cores * clock_ghz * _AMX_BF16_FLOPS_PER_CYCLE / 1000
-    bandwidth = min(cores * _CPU_BANDWIDTH_GBS_PER_CORE, _CPU_BANDWIDTH_GBS_MOST)
+    bandwidth = min(cores * _CPU_GBS_PER_CORE, _CPU_GBS_MOST)
     bf16 = amx if "amx_bf16" in flags else 2 * fp32 if "avx512_bf16" in flags else None
     return GpuSpec(
         name=name,
@@ -191,9 +183,6 @@ def _cpu_spec(
         bandwidth_gbs=bandwidth,
         fp16_tflops=fp32,
         bf16_tflops=bf16,
-        fp8_tflops=None,
-        fp4_tflops=None,
-        int8_tops=None,
         fp32_tflops=fp32,
         interconnect="shared memory",
         interconnect_gbs=bandwidth,
@@ -201,7 +190,6 @@ def _cpu_spec(
         tdp_w=5.0 * cores,
         year=2022,
         source="estimated",
-        aliases=(),
         note=note,
     )
 

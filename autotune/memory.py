@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
+from autotune.dtypes import DTYPE_BYTES, canonical_dtype
 from autotune.gpus import GpuSpec
 from autotune.models import ModelProfile
+
+__all__ = [
+    "DTYPE_BYTES",
+    "MemoryPlan",
+    "activation_bytes",
+    "canonical_dtype",
+    "kv_bytes_per_sequence",
+    "kv_bytes_per_token",
+    "plan_memory",
+    "weight_bytes",
+]
 
 _GIB = 2**30
 _SIXTEEN_BIT = 2.0
@@ -16,36 +26,6 @@ _STATE_BYTES = 4.0
 _LOGIT_BYTES = 4.0
 _CONTEXT_GB = 0.6  # CUDA context, kernels and communication buffers
 _BATCHED_TOKENS = 8192  # tokens of vLLM's profiling step
-
-DTYPE_BYTES: Mapping[str, float] = MappingProxyType(
-    {
-        "float32": 4.0,
-        "float16": 2.0,
-        "bfloat16": 2.0,
-        "fp8": 1.0,
-        "int8": 1.0,
-        # 4 bits, a 16-bit scale and a 4-bit zero point per 128 values
-        "int4": 0.52,
-        "awq": 0.52,
-        "gptq": 0.52,
-        # 4 bits, and an 8-bit scale per 32 values
-        "mxfp4": 0.53125,
-        # 4 bits, and an 8-bit scale per 16 values
-        "nvfp4": 0.5625,
-        "fp4": 0.5625,
-    }
-)
-_SYNONYMS = {
-    "fp32": "float32",
-    "fp16": "float16",
-    "half": "float16",
-    "bf16": "bfloat16",
-    "fp8_e4m3": "fp8",
-    "fp8_e5m2": "fp8",
-    "bitsandbytes": "int4",
-    "modelopt": "fp8",
-    "modelopt_fp4": "nvfp4",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,19 +44,6 @@ class MemoryPlan:
     available_gb: float
     fits: bool
     max_sequences: int
-
-
-def canonical_dtype(name: str) -> str:
-    """Return the key of DTYPE_BYTES that a type's name or synonym means.
-
-    Raises:
-        ValueError: the name is not known.
-    """
-    key = name.lower().removeprefix("torch.")
-    key = _SYNONYMS.get(key, key)
-    if key not in DTYPE_BYTES:
-        raise ValueError(f"unknown dtype {name!r}; known: {', '.join((*DTYPE_BYTES, *_SYNONYMS))}")
-    return key
 
 
 def weight_bytes(profile: ModelProfile, dtype: str) -> float:
@@ -166,35 +133,37 @@ def plan_memory(
         tokens = max(_BATCHED_TOKENS, batch_size)
         fixed = activation_bytes(profile, tokens, weights_dtype) * share + batch_size * logits
         per_sequence, available = 0.0, gpu.memory_gb * gpu_memory_utilization - _CONTEXT_GB
-    demand = _Demand(
+    return _plan(
         weights=weight_bytes(profile, weights_dtype) * share,
         fixed=fixed,
         kv=sequence * kv_share,
         activations=per_sequence,
+        available_gb=available,
+        batch_size=batch_size,
+        can_wait=engine != "hf",
     )
-    return _plan(demand, available, batch_size, can_wait=engine != "hf")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Demand:
-    """Bytes on a GPU: weights and fixed once, kv and activations for each running sequence."""
-
-    weights: float
-    fixed: float
-    kv: float
-    activations: float
-
-
-def _plan(demand: _Demand, available_gb: float, batch_size: int, *, can_wait: bool) -> MemoryPlan:
-    room = max(available_gb * _GIB - demand.weights - demand.fixed, 0.0)
-    max_sequences = int(room // (demand.kv + demand.activations))
+def _plan(
+    *,
+    weights: float,
+    fixed: float,
+    kv: float,
+    activations: float,
+    available_gb: float,
+    batch_size: int,
+    can_wait: bool,
+) -> MemoryPlan:
+    """Plan for bytes on a GPU: weights and fixed once, kv and activations for each sequence."""
+    room = max(available_gb * _GIB - weights - fixed, 0.0)
+    max_sequences = int(room // (kv + activations))
     running = min(batch_size, max(max_sequences, 1)) if can_wait else batch_size
-    activations = demand.fixed + running * demand.activations
+    working = fixed + running * activations
     return MemoryPlan(
-        weights_gb=demand.weights / _GIB,
-        kv_gb=running * demand.kv / _GIB,
-        activations_gb=activations / _GIB,
-        total_gb=(demand.weights + running * demand.kv + activations) / _GIB,
+        weights_gb=weights / _GIB,
+        kv_gb=running * kv / _GIB,
+        activations_gb=working / _GIB,
+        total_gb=(weights + running * kv + working) / _GIB,
         available_gb=available_gb,
         fits=max_sequences >= running,
         max_sequences=max_sequences,

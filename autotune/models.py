@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
+from autotune.architecture.keys import Config
 from autotune.architecture.profile import ModelProfile, profile_from_config
 from autotune.errors import InvalidModelConfigError, UnknownModelError
 
@@ -22,6 +23,7 @@ __all__ = [
     "load_profile_dir",
     "model_config",
     "profile_from_config",
+    "remember_model",
 ]
 
 _CATALOGUE = Path(__file__).parent / "catalog" / "models.toml"
@@ -36,6 +38,9 @@ class CatalogueEntry:
     params_b: float
     source: str
     config: Mapping[str, object]
+
+
+_REMEMBERED: dict[str, ModelProfile] = {}
 
 
 @cache
@@ -90,7 +95,14 @@ def find_model(name: str) -> ModelProfile:
     path = Path(name)
     if (path / "config.json").is_file():
         return load_profile_dir(path)
+    if name in _REMEMBERED:
+        return _REMEMBERED[name]
     return _catalogue_profile(_canonical(name))
+
+
+def remember_model(name: str, config: Config) -> None:
+    """Make a model that is not in the catalogue findable by a name, for this process."""
+    _REMEMBERED[name] = profile_from_config(config, name=name)
 
 
 def model_config(name: str) -> dict[str, object]:

@@ -5,7 +5,7 @@ import datetime
 import itertools
 import math
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -143,14 +143,24 @@ class Study:
     Args:
         spec: What to run.
         journal: Open journal; configurations it holds already are not run again.
+        groups: What ``plan(spec)`` returned.
+        session_id: Id of a study that begins; one that goes on keeps its journal's.
         log_dir: Folder for the engines' own output.
     """
 
-    def __init__(self, spec: StudySpec, journal: Journal, *, log_dir: Path) -> None:
-        self.groups = plan(spec)
+    def __init__(
+        self,
+        spec: StudySpec,
+        journal: Journal,
+        *,
+        groups: Sequence[Group],
+        session_id: str,
+        log_dir: Path,
+    ) -> None:
+        self.groups = groups
         self.journal = journal
         held = [r.session_id for r in journal.records if r.session_id is not None]
-        self.session_id = held[-1] if held else new_session_id()
+        self.session_id = held[-1] if held else session_id
         self._settings = BenchSettings(
             session_id=self.session_id,
             log_dir=log_dir,

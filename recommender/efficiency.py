@@ -30,6 +30,7 @@ SOURCE_SD: Final = 0.25
 NOISE_SD: Final = 0.25
 _HUBER: Final = 1.5 * NOISE_SD
 _STEPS: Final = 30
+_CONVERGED: Final = 1e-3
 _LARGEST_STEP: Final = 0.4
 _IS_BOUNDED: Final = np.array(["efficiency" in name for name in CONSTANT_NAMES])
 _SD: Final = np.where(_IS_BOUNDED, EFFICIENCY_SD, OVERHEAD_SD)
@@ -113,6 +114,8 @@ def _fit_class(
         hessian = design.T @ (scaled[:, None] * design) + np.diag(precision)
         gradient = design.T @ (scaled * residual) - precision * (state - prior)
         step = np.linalg.solve(hessian, gradient)
+        if float(np.abs(step).max()) < _CONVERGED:
+            break
         state = state + step * min(1.0, _LARGEST_STEP / float(np.abs(step).max()))
         state[:n] = np.where(_IS_BOUNDED, np.minimum(state[:n], np.log(MOST_EFFICIENT)), state[:n])
     return state[:n]

@@ -17,7 +17,7 @@ from recommender.meta import Evidence
 from recommender.roofline import Roofline
 
 FAMILIES: Final = ("hf", "other")
-SAMPLE_ROWS: Final = 260
+SAMPLE_ROWS: Final = 200
 SAMPLES_EACH: Final = 2
 KNOWN_ELSEWHERE: Final = 60
 FEWEST_ON_TARGET: Final = 6

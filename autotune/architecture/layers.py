@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autotune.architecture.families import Family
-from autotune.architecture.shape import RECURRENT, Config, Shape, optional_int, required_int
+from autotune.architecture.keys import Config, optional_int, required_int
+from autotune.architecture.shape import RECURRENT, Shape
 
 
 def recurrent_state_elements(config: Config, shape: Shape) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autotune.architecture.families import ENCODER_DECODERS, FAMILIES, Family
+from autotune.architecture.keys import Config, optional_int
 from autotune.architecture.layers import (
     attention_parameters,
     mlp_parameters,
@@ -12,7 +13,7 @@ from autotune.architecture.layers import (
     t5_stacks,
     vision_parameters,
 )
-from autotune.architecture.shape import NONE, RECURRENT, Config, Shape, optional_int
+from autotune.architecture.shape import NONE, RECURRENT, Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,17 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autotune.architecture.families import ENCODER_DECODERS, FAMILIES
+from autotune.architecture.keys import Config, optional_int, text_config
 from autotune.architecture.layers import recurrent_state_elements
 from autotune.architecture.parameters import count_parameters
-from autotune.architecture.shape import (
-    FULL,
-    SLIDING,
-    Config,
-    Shape,
-    optional_int,
-    read_shape,
-    text_config,
-)
+from autotune.architecture.shape import FULL, SLIDING, Shape, read_shape
 from autotune.errors import InvalidModelConfigError
 
 _SHORT_DTYPES = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "half": "float16"}

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
 
+from autotune.architecture.keys import Config, optional_int, required_int
 from autotune.errors import InvalidModelConfigError
-
-Config = Mapping[str, object]
 
 FULL, SLIDING, RECURRENT, NONE = "full", "sliding", "recurrent", "none"
 _HYBRID_PATTERN = {"*": FULL, "M": RECURRENT, "-": NONE, "E": NONE}
 _LAYER_TYPES = {
     "full_attention": FULL,
     "attention": FULL,
+    "indexed_attention": FULL,
     "sliding_attention": SLIDING,
     "chunked_attention": SLIDING,
     "linear_attention": RECURRENT,
@@ -54,47 +54,20 @@ class Shape:
     moe_layers: tuple[int, ...]
 
 
-def text_config(config: Config) -> Config:
-    """Return the language model's part of a multi-modal config, with the outer keys as defaults."""
-    inner = config.get("text_config")
-    return {**config, **inner} if isinstance(inner, Mapping) else config
-
-
-def optional_int(config: Config, *keys: str) -> int | None:
-    """Return the first of the keys that is set; None where none is.
-
-    Raises:
-        InvalidModelConfigError: the value is not a whole number.
-    """
-    for key in keys:
-        value = config.get(key)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise InvalidModelConfigError(f"{key} must be a whole number, not {value!r}")
-        return value
-    return None
-
-
-def required_int(config: Config, *keys: str) -> int:
-    """Like `optional_int`, for what a model cannot be without."""
-    value = optional_int(config, *keys)
-    if not value:
-        raise InvalidModelConfigError(f"{keys[0]} is missing or 0 (looked for {', '.join(keys)})")
-    return value
-
-
 def read_shape(config: Config) -> Shape:
     """Return the shape of the (decoder-only) language model that a config.json describes."""
     hidden = required_int(config, "hidden_size", "n_embd", "d_model", "n_embed")
     depths = ("num_hidden_layers", "n_layer", "n_layers", "num_decoder_layers", "num_layers")
-    n_layers = required_int(config, *depths)
+    listed = config.get("layers_block_type")
+    n_layers = len(listed) if isinstance(listed, list) else required_int(config, *depths)
     heads = required_int(config, "num_attention_heads", "n_head", "n_heads", "num_heads")
     head_dim = optional_int(config, "head_dim", "attention_head_dim", "d_kv")
     if not head_dim and hidden % heads:
         raise InvalidModelConfigError(f"hidden_size {hidden} is no multiple of {heads} heads")
     expert_keys = ("n_routed_experts", "num_local_experts", "num_experts")
     n_experts = optional_int(config, *expert_keys) or 0
+    moe_layers = _moe_layers(config, n_layers) if n_experts else ()
+    n_experts = n_experts if moe_layers else 0
     ffn = _ffn_width(config, hidden)
     window = _window(config)
     expert_ffn = optional_int(config, "moe_intermediate_size", "intermediate_size") or ffn
@@ -119,7 +92,7 @@ def read_shape(config: Config) -> Shape:
         else 0,
         expert_ffn=expert_ffn if n_experts else 0,
         shared_ffn=_shared_width(config, expert_ffn) if n_experts else 0,
-        moe_layers=_moe_layers(config, n_layers) if n_experts else (),
+        moe_layers=moe_layers,
     )
 
 
@@ -159,9 +132,9 @@ def _layer_kinds(config: Config, n_layers: int, window: int | None) -> tuple[str
     pattern = config.get("hybrid_override_pattern")
     every = optional_int(config, "sliding_window_pattern", "_sliding_window_pattern")
     if isinstance(pattern, str):
-        kinds = tuple(_HYBRID_PATTERN[letter] for letter in pattern)
+        kinds = tuple(_kind(_HYBRID_PATTERN, letter) for letter in pattern)
     elif isinstance(listed, list):
-        kinds = tuple(_LAYER_TYPES[kind] for kind in listed)
+        kinds = tuple(_kind(_LAYER_TYPES, kind) for kind in listed)
     elif interval := optional_int(config, "full_attention_interval"):
         kinds = _every(interval, n_layers, RECURRENT)
     elif config.get("model_type") == "gemma2" or (every == 2 and window):
@@ -175,6 +148,12 @@ def _layer_kinds(config: Config, n_layers: int, window: int | None) -> tuple[str
     if len(kinds) != n_layers:
         raise InvalidModelConfigError(f"{len(kinds)} layer types for {n_layers} num_hidden_layers")
     return kinds if window else tuple(FULL if kind == SLIDING else kind for kind in kinds)
+
+
+def _kind(table: Mapping[str, str], name: str) -> str:
+    if name not in table:
+        raise InvalidModelConfigError(f"a layer of type {name!r} is not known")
+    return table[name]
 
 
 def _every(interval: int, n_layers: int, otherwise: str) -> tuple[str, ...]:
@@ -195,6 +174,9 @@ def _moe_layers(config: Config, n_layers: int) -> tuple[int, ...]:
     pattern = config.get("hybrid_override_pattern")
     if isinstance(pattern, str):
         return tuple(i for i, letter in enumerate(pattern) if letter == "E")
+    blocks = config.get("layers_block_type")
+    if isinstance(blocks, list):
+        return tuple(i for i, block in enumerate(blocks) if block == "moe")
     first = optional_int(config, "first_k_dense_replace") or 0
     steps = ("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_freq")
     step = optional_int(config, *steps) or 1

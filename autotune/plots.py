@@ -1,0 +1,65 @@
+"""Pictures of what was measured."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from autotune.records import RunRecord
+
+# Okabe-Ito: told apart by every kind of colour vision; line styles tell GPU counts apart in print.
+ENGINE_COLORS = {
+    "vllm": "#0072B2",
+    "hf": "#D55E00",
+    "trtllm": "#009E73",
+    "sglang": "#CC79A7",
+    "tgi": "#E69F00",
+}
+_MARKERS = "osD^vPX*"
+_STYLES = ("-", "--", "-.", ":")
+
+
+def landscape(records: Sequence[RunRecord], path: Path) -> Path:
+    """Draw output throughput over batch size, a line for each engine, GPU count and workload.
+
+    Whiskers are 95 % confidence intervals; crosses on the axis are configurations that failed.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.2), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    lines = sorted({_line(record) for record in records})
+    for index, line in enumerate(lines):
+        engine, n_gpus, input_len, output_len = line
+        own = sorted((r for r in records if _line(r) == line), key=lambda r: r.batch_size)
+        measured = [r for r in own if r.is_measured]
+        failed = [r.batch_size for r in own if r.status != "completed"]
+        color = ENGINE_COLORS[engine]
+        throughputs = [r.output_throughput or 0.0 for r in measured]
+        axes.errorbar(
+            [r.batch_size for r in measured],
+            throughputs,
+            yerr=[(r.throughput_ci95 or 0.0) * y for r, y in zip(measured, throughputs, strict=True)],
+            color=color,
+            marker=_MARKERS[index % len(_MARKERS)],
+            linestyle=_STYLES[index % len(_STYLES)],
+            capsize=3,
+            label=f"{engine}, {n_gpus} GPU{'s' if n_gpus > 1 else ''}, {input_len}/{output_len}",
+        )
+        axes.plot(failed, [0.0] * len(failed), "x", color=color, markersize=9)
+    axes.set_xscale("log", base=2)
+    axes.set_ylim(bottom=0)
+    sizes = sorted({r.batch_size for r in records})
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set_xlabel("batch size (sequences in flight)")
+    axes.set_ylabel("output throughput (generated tok/s)")
+    axes.set_title(f"{records[0].model} on {records[0].gpu}")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(title="engine, GPUs, tokens in/out")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return path
+
+
+def _line(record: RunRecord) -> tuple[str, int, int, int]:
+    return (record.engine, record.n_gpus, record.input_len or 0, record.output_len or 0)

@@ -1,0 +1,144 @@
+"""Play a case through: choose with what is known, measure by looking the row up, choose again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from autotune.records import RunRecord
+from recommender.acquisition import best_expected, choose, next_run
+from recommender.predictor import Prediction
+from recommender.protocols import Case, best_cell, popular_cell, principal_cells, score
+
+RANDOM_DRAWS: Final = 64
+
+Predict = Callable[[Sequence[RunRecord], Sequence[RunRecord]], list[Prediction]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a method achieved on one case after some runs.
+
+    Attributes:
+        regret: 1 - tokens/s of the choice / the best measured; 1 for a choice that fails.
+        errors: |predicted - measured| / measured of the rows not confirmed (ours only).
+        inside: Whether each of these lay in its interval.
+        width: Median of the intervals' half widths, as a factor.
+    """
+
+    method: str
+    runs: int
+    regret: float
+    failed: float
+    errors: tuple[float, ...] = ()
+    inside: tuple[bool, ...] = ()
+    width: float | None = None
+
+
+def play(case: Case, predict: Predict, known: Sequence[RunRecord], runs: Sequence[int]) -> list[Outcome]:
+    """Return the outcome of our method after each number of confirmatory runs."""
+    kept = kept_index(case)
+    measured: dict[int, float] = {}
+    outcomes = []
+    for done in range(max(runs) + 1):
+        confirmed = [replace(case.candidates[i], run_key=None) for i in measured]
+        belief = predict([*case.candidates, *case.target_rows], [*known, *confirmed])
+        mine, rows = belief[: len(case.candidates)], belief[len(case.candidates) :]
+        if done in runs:
+            choice = choose(mine, measured) if measured else best_expected(mine)
+            outcomes.append(_ours(case, done, choice, rows, confirmed))
+        following = next_run(mine, measured, kept)
+        if following is None:
+            continue
+        measured[following] = score(case.candidates[following])
+    return outcomes
+
+
+def kept_index(case: Case) -> int | None:
+    """Return the candidate of the source's fastest configuration that exists on the target."""
+    cells = {(row.n_gpus, row.batch_size): i for i, row in enumerate(case.candidates)}
+    workload = (case.candidates[0].input_len, case.candidates[0].output_len)
+    same = [r for r in case.source_rows if (r.input_len, r.output_len) == workload]
+    shared = [row for row in same or case.source_rows if (row.n_gpus, row.batch_size) in cells]
+    return cells[best_cell(shared)] if shared else None
+
+
+def baselines(case: Case, others: Sequence[Case], runs: Sequence[int], seed: int) -> list[Outcome]:
+    """Return keep, largest, most_popular (a fixed choice each) and random after some runs."""
+    cells = {(row.n_gpus, row.batch_size): i for i, row in enumerate(case.candidates)}
+    popular = popular_cell([other.candidates for other in others])
+    fixed = {
+        "keep": kept_index(case),
+        "largest": cells[max(cells)],
+        "most_popular": cells.get(popular) if popular else None,
+    }
+    found = [
+        _fixed(case, method, done, choice)
+        for method, choice in fixed.items()
+        if choice is not None
+        for done in runs
+    ]
+    return [*found, *(_random(case, done, seed) for done in runs)]
+
+
+def popular_cases(case: Case, cases: Sequence[Case], hidden_gpu: bool) -> list[Case]:
+    """Return the cases of other models whose best cells are known when this case is asked."""
+    return [
+        other
+        for other in cases
+        if other.engine == case.engine
+        and other.harness == case.harness
+        and other.model != case.model
+        and (other.target_gpu == case.target_gpu) != hidden_gpu
+    ]
+
+
+def _regret(case: Case, choice: int) -> float:
+    best = max(score(row) for row in case.candidates)
+    return 1 - score(case.candidates[choice]) / best
+
+
+def _fixed(case: Case, method: str, runs: int, choice: int) -> Outcome:
+    failed = float(score(case.candidates[choice]) == 0)
+    return Outcome(method=method, runs=runs, regret=_regret(case, choice), failed=failed)
+
+
+def _random(case: Case, runs: int, seed: int) -> Outcome:
+    """Return the mean over draws of the best of ``max(runs, 1)`` distinct random configurations."""
+    rng = np.random.default_rng(seed)
+    tried = min(max(runs, 1), len(case.candidates))
+    regrets, failures = [], []
+    for _ in range(RANDOM_DRAWS):
+        drawn = rng.choice(len(case.candidates), size=tried, replace=False)
+        best = max(drawn, key=lambda i: score(case.candidates[i]))
+        regrets.append(_regret(case, int(best)))
+        failures.append(score(case.candidates[int(best)]) == 0)
+    return Outcome(
+        method="random", runs=runs, regret=float(np.mean(regrets)), failed=float(np.mean(failures))
+    )
+
+
+def _ours(
+    case: Case,
+    runs: int,
+    choice: int,
+    belief: Sequence[Prediction],
+    confirmed: Sequence[RunRecord],
+) -> Outcome:
+    known = {record.run_key for record in confirmed}
+    pairs = [
+        (prediction, score(row))
+        for prediction, row in zip(belief, case.target_rows, strict=True)
+        if row.is_measured and row.run_key not in known
+    ]
+    factors = [prediction.high / prediction.output_throughput for prediction, _ in pairs]
+    return Outcome(
+        method="ours",
+        runs=runs,
+        regret=_regret(case, choice),
+        failed=float(score(case.candidates[choice]) == 0),
+        errors=tuple(abs(p.output_throughput - real) / real for p, real in pairs),
+        inside=tuple(p.low <= real <= p.high for p, real in pairs),
+        width=float(np.median(factors)) if factors else None,
+    )
