@@ -4,18 +4,17 @@ Results go to standard output, progress and remarks to standard error. Exit code
 2 usage, 130 interrupted.
 """
 
-import dataclasses
 import json
 import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from autotune import __version__
-from autotune.cache import default_uri, store_directory
+from autotune.cache import default_uri
 from autotune.errors import AutotuneError, InvalidConfigError
 
 _Command = Callable[..., Any]
@@ -60,6 +59,17 @@ def _as_json(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def _set_option(command: _Command) -> _Command:
+    return click.option(
+        "--set",
+        "knobs",
+        multiple=True,
+        callback=_settings,
+        metavar="NAME=VALUE",
+        help="A further engine argument by its own name; vllm.NAME is for one engine only.",
+    )(command)
+
+
 def _echo_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
 
@@ -73,7 +83,9 @@ def _counts(_: click.Context, parameter: click.Parameter, value: str | None) -> 
         raise click.BadParameter(str(error), param=parameter) from None
 
 
-def _settings(_: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, Any]:
+def _settings(
+    _: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> dict[str, Any]:
     """Read ``--set name=value``; the value is JSON where it parses as such, else text."""
     settings: dict[str, Any] = {}
     for item in values:
@@ -108,61 +120,432 @@ def main() -> None:
 @click.option("--engine", "engines", help="Engines, comma separated: vllm, hf.  [default: vllm]")
 @click.option("--gpu", help="The GPU this host must have.  [default: what is here]")
 @click.option("--n-gpus", callback=_counts, help="GPUs of one replica: 1,2 or 1:8.  [default: 1]")
-@click.option("--batch-sizes", callback=_counts, help="1:512 doubles, 1,3,7 lists.")
+@click.option(
+    "--batch-sizes", callback=_counts, help="1:512 doubles, 1,3,7 lists.  [default: 1:512]"
+)
 @click.option("--input-len", type=int, help="Prompt tokens a request.  [default: 512]")
 @click.option("--output-len", type=int, help="Generated tokens a request.  [default: 128]")
-@click.option("--dtype", help="auto, float32, float16 or bfloat16.")
+@click.option("--dtype", help="auto, float32, float16 or bfloat16.  [default: auto]")
 @click.option("--quantization", help="The engine's quantization method.")
-@click.option("--set", "knobs", multiple=True, callback=_settings, metavar="NAME=VALUE",
-              help="A further engine argument by its own name; vllm.NAME for one engine only.")
-@click.option("--time-budget", type=float, help="Seconds of repeats a configuration.  [default: 60]")
+@_set_option
+@click.option(
+    "--time-budget", type=float, help="Seconds of repeats a configuration.  [default: 60]"
+)
 @click.option("--trust-remote-code", is_flag=True, help="Let the model run its own code.")
-@click.option("--journal", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write here, and to MLflow only if --tracking-uri is given.")
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write here, and to MLflow only if --tracking-uri is given.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the journal; repeat nothing.")
 @click.option("--tracking-uri", help="MLflow tracking URI.  [default: sqlite:///mlruns/mlflow.db]")
 @_as_json
-def run(study: Path | None, journal: Path | None, resume: bool, tracking_uri: str | None,
-        as_json: bool, **options: Any) -> None:
+def run(
+    study: Path | None,
+    journal: Path | None,
+    resume: bool,
+    tracking_uri: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Measure a study's configurations, journal them and log them to MLflow.
+
+    STUDY is a YAML file with the same settings; options win over it.
 
     \b
     Example:
+      autotune demo --model-only demo-model
       autotune run --model demo-model --engine vllm,hf --batch-sizes 1:16 --input-len 64 --output-len 32
     """
     from autotune.running import run_study, study_from_options
 
-    with _terminable():
-        result = run_study(
-            study_from_options(study, options),
-            journal=journal,
-            resume=resume,
-            tracking_uri=tracking_uri,
-        )
+    spec = study_from_options(study, options)
+    with terminable():
+        result = run_study(spec, journal=journal, resume=resume, tracking_uri=tracking_uri)
     if as_json:
         _echo_json([record.to_dict() for record in result.records])
     else:
         click.echo(result.summary)
-    if not any(record.status == "completed" for record in result.records):
+    if result.best is None:
         raise click.exceptions.Exit(1)
 
 
-def _terminable() -> "_Terminable":
-    return _Terminable()
+@main.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "format_name",
+    default="auto",
+    show_default=True,
+    help="auto, runs (RunRecords as JSON lines or CSV) or published (the collected table).",
+)
+@_tracking_uri
+@_as_json
+def import_(paths: tuple[Path, ...], format_name: str, tracking_uri: str, as_json: bool) -> None:
+    """Log runs measured elsewhere: journals, exports, other people's results.
+
+    Good rows go in, bad rows go to FILE.rejected.jsonl with the reason (exit 1). Importing a file
+    twice adds nothing.
+
+    \b
+    Example:
+      autotune import gpu-node.jsonl
+    """
+    from autotune.importing import import_files
+
+    summary = import_files(paths, tracking_uri, format_name=format_name)
+    if as_json:
+        _echo_json(summary.to_dict())
+    else:
+        click.echo(summary.text)
+    if summary.n_rejected:
+        raise click.exceptions.Exit(1)
 
 
-class _Terminable:
-    """Turns SIGTERM into a KeyboardInterrupt while a study runs, so that it ends as cleanly."""
+@main.command()
+@click.option(
+    "--promote",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="auto: only if it beats the surrogate in force.",
+)
+@_tracking_uri
+@_as_json
+def train(promote: str, tracking_uri: str, as_json: bool) -> None:
+    """Train the surrogate on the store's runs and register it in MLflow.
 
-    def __enter__(self) -> None:
-        self._previous = signal.signal(signal.SIGTERM, self._interrupt)
+    \b
+    Example:
+      autotune train
+    """
+    from recommender.registry import train_and_register
 
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self._previous)
+    report = train_and_register(tracking_uri, promote=promote)
+    if as_json:
+        _echo_json(report.to_dict())
+    else:
+        click.echo(report.text)
 
-    @staticmethod
-    def _interrupt(*_: object) -> NoReturn:
+
+@main.command()
+@click.option(
+    "--protocol",
+    type=click.Choice(["migration", "leave-gpu-out", "leave-model-out"]),
+    default="migration",
+    show_default=True,
+    help="What is hidden from the surrogate.",
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Runs to evaluate on.  [default: the store]"
+)
+@click.option("--engine", default="all", show_default=True, help="vllm, hf or all.")
+@_tracking_uri
+@_as_json
+def evaluate(
+    protocol: str, data: Path | None, engine: str, tracking_uri: str, as_json: bool
+) -> None:
+    """Backtest recommendations on recorded landscapes that the surrogate has not seen.
+
+    \b
+    Example:
+      autotune evaluate --protocol migration --data runs.jsonl --engine vllm
+    """
+    from recommender.evaluating import evaluate_data, evaluation_table
+
+    rows = evaluate_data(data, tracking_uri, protocol=protocol, engine=engine)
+    if as_json:
+        _echo_json(rows)
+    else:
+        _print(evaluation_table(rows))
+
+
+@main.command()
+@click.argument("configurations", type=click.Path(path_type=Path, dir_okay=False))
+@_tracking_uri
+@_as_json
+def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
+    """Predict the throughput of configurations, one JSON object a line, in the same order.
+
+    \b
+    Example:
+      echo '{"engine":"vllm","model":"meta-llama/Llama-3.1-8B","gpu":"H100","n_gpus":1,
+      "batch_size":64,"input_len":512,"output_len":128}' | tr -d '\\n' > configs.jsonl
+      autotune predict configs.jsonl --json
+    """
+    from recommender.predicting import predict_file
+
+    for row in predict_file(configurations, tracking_uri):
+        if as_json:
+            click.echo(json.dumps(row, allow_nan=False))
+        else:
+            click.echo(
+                f"{row['engine']} {row['model']} {row['n_gpus']} x {row['gpu']} "
+                f"batch {row['batch_size']}: {row['output_throughput']:,.0f} tok/s "
+                f"({row['low']:,.0f} - {row['high']:,.0f})"
+            )
+
+
+@main.command()
+@click.option("--model", required=True, help="Catalogue name, or a directory with a config.json.")
+@click.option("--target-gpu", required=True, help="The GPU to move to (`autotune gpus`).")
+@click.option("--source-gpu", help="The GPU served on until now: adds what keeping would give.")
+@click.option("--engine", default="vllm", show_default=True, help="vllm, hf or all.")
+@click.option("--max-gpus", type=int, default=8, show_default=True, help="Most GPUs of a replica.")
+@click.option("--input-len", type=int, default=512, show_default=True, help="Prompt tokens.")
+@click.option("--output-len", type=int, default=128, show_default=True, help="Generated tokens.")
+@click.option(
+    "--dtype", default="auto", show_default=True, help="auto, float32, float16, bfloat16."
+)
+@click.option("--quantization", help="Weight quantization, for example fp8.")
+@click.option("--objective", default="throughput", show_default=True, help="throughput or per-gpu.")
+@click.option(
+    "--tolerance",
+    type=float,
+    default=0.02,
+    show_default=True,
+    help="Share of the best given up for fewer GPUs, then for the smaller batch.",
+)
+@click.option("--top", type=int, default=5, show_default=True, help="Candidates to list.")
+@click.option(
+    "--confirm",
+    "confirm_runs",
+    type=int,
+    default=0,
+    metavar="N",
+    help="Confirm at once with N runs on this host.",
+)
+@click.option(
+    "--log",
+    is_flag=True,
+    help="Log to MLflow before returning (otherwise the next command that opens the store does).",
+)
+@_tracking_uri
+@_as_json
+def recommend(
+    model: str,
+    confirm_runs: int,
+    log: bool,
+    tracking_uri: str,
+    as_json: bool,
+    input_len: int,
+    output_len: int,
+    **options: Any,
+) -> None:
+    """Recommend the batch size and GPU count for a model on a GPU.
+
+    \b
+    Example:
+      autotune recommend --model meta-llama/Llama-3.1-8B --target-gpu H100 --source-gpu A100
+    """
+    from autotune.spec import Workload
+    from recommender.advising import advise
+
+    made = advise(
+        model,
+        tracking_uri,
+        workload=Workload(input_len=input_len, output_len=output_len),
+        log=log,
+        **options,
+    )
+    answer = made.to_dict()
+    if not as_json:
+        from recommender.tables import recommendation_view
+
+        _print(recommendation_view(made))
+    if confirm_runs:
+        answer["confirmation"] = _confirm_here(
+            made.recommendation_id, tracking_uri, confirm_runs, quiet=as_json
+        )
+    if as_json:
+        _echo_json(answer)
+
+
+@main.command()
+@click.argument("recommendation")
+@click.option(
+    "--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Most runs to spend."
+)
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path),
+    help="Recorded runs to take as the measuring device (no GPU needed).",
+)
+@click.option(
+    "--time-budget",
+    type=float,
+    default=60.0,
+    show_default=True,
+    help="Seconds of repeats a configuration.",
+)
+@_set_option
+@_tracking_uri
+@_as_json
+def confirm(
+    recommendation: str,
+    runs: int,
+    replay: Path | None,
+    time_budget: float,
+    knobs: dict[str, Any],
+    tracking_uri: str,
+    as_json: bool,
+) -> None:
+    """Prove a recommendation with a few runs on the target, and name the winner.
+
+    RECOMMENDATION is its id, its file, or what `recommend --json` printed. The configuration kept
+    from the source GPU is always among the first three runs.
+
+    \b
+    Example:
+      autotune confirm 0123456789ab --replay target-runs.jsonl
+    """
+    from autotune.spec import MeasurePolicy
+    from recommender.confirming import confirm_by_replay, confirm_here, knobs_by_engine
+    from recommender.tables import confirmation_view
+
+    if replay is not None:
+        made = confirm_by_replay(recommendation, replay, tracking_uri, runs=runs)
+    else:
+        policy = MeasurePolicy(time_budget_s=time_budget)
+        with terminable():
+            made = confirm_here(
+                recommendation, tracking_uri, runs=runs, policy=policy, knobs=knobs_by_engine(knobs)
+            )
+    if as_json:
+        _echo_json(made.to_dict())
+    else:
+        _print(confirmation_view(made))
+    if made.winner is None:
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
+@_as_json
+def gpus(as_json: bool) -> None:
+    """List the GPUs of the catalogue.
+
+    \b
+    Example:
+      autotune gpus --json
+    """
+    from autotune.catalog_views import gpu_rows, gpu_table
+
+    if as_json:
+        _echo_json(gpu_rows())
+    else:
+        _print(gpu_table())
+
+
+@main.command()
+@click.argument("filter_text", required=False, default="", metavar="[TEXT]")
+@_as_json
+def models(filter_text: str, as_json: bool) -> None:
+    """List the models of the catalogue whose name contains TEXT.
+
+    \b
+    Example:
+      autotune models llama-3
+    """
+    from autotune.catalog_views import model_rows, model_table
+
+    if as_json:
+        _echo_json(model_rows(filter_text))
+    else:
+        _print(model_table(filter_text))
+
+
+@main.command()
+@click.option("--port", type=int, default=5000, show_default=True, help="Port on this machine.")
+@_tracking_uri
+def ui(port: int, tracking_uri: str) -> None:
+    """Open MLflow's UI on the store (on this machine only), after logging what is pending.
+
+    \b
+    Example:
+      autotune ui --port 5001
+    """
+    from autotune.tracking import Store, serve_ui
+    from recommender.ledger import log_pending
+
+    log_pending(Store(tracking_uri))
+    raise click.exceptions.Exit(serve_ui(tracking_uri, port))
+
+
+@main.command()
+@click.option(
+    "--model-only",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Only build the demo's model in this directory.",
+)
+@_tracking_uri
+def demo(model_only: Path | None, tracking_uri: str) -> None:
+    """Do the whole job in small: study a tiny model here, train, recommend, confirm.
+
+    \b
+    Example:
+      autotune demo
+    """
+    from autotune.demo_model import build_demo_model
+
+    if model_only is not None:
+        click.echo(build_demo_model(model_only))
+        return
+    from recommender.demo import run_demo
+
+    with terminable():
+        run_demo(tracking_uri, echo=click.echo, show=_print)
+
+
+@main.command()
+@click.argument("output", type=click.Path(path_type=Path, dir_okay=False, writable=True))
+@_tracking_uri
+def export(output: Path, tracking_uri: str) -> None:
+    """Write every run of the store as RunRecords: JSON lines, or CSV if OUTPUT ends in .csv.
+
+    \b
+    Example:
+      autotune export runs.jsonl
+    """
+    from autotune.exporting import export_runs
+
+    click.echo(f"{export_runs(output, tracking_uri)} runs written to {output}")
+
+
+def _confirm_here(
+    recommendation_id: str, tracking_uri: str, runs: int, *, quiet: bool
+) -> dict[str, Any]:
+    from recommender.confirming import confirm_here
+    from recommender.tables import confirmation_view
+
+    with terminable():
+        made = confirm_here(recommendation_id, tracking_uri, runs=runs)
+    if not quiet:
+        _print(confirmation_view(made))
+    return made.to_dict()
+
+
+def _print(view: Any) -> None:
+    """Show a rich view; wide enough for whole rows when the output is not a terminal."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 140)
+    console.print(view, highlight=False)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Turn SIGTERM into a KeyboardInterrupt meanwhile, so that a study ends as cleanly."""
+
+    def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ columnar cache beside it (see ``cache.py``) is refreshed by whatever writes here
 import json
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -280,3 +282,10 @@ def _quiet_migrations() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def serve_ui(uri: str, port: int) -> int:
+    """Run MLflow's own server on the store, on the loopback interface, until it is interrupted."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    address = ["--host", "127.0.0.1", "--port", str(port)]
+    return subprocess.run([*command, *address], check=False).returncode

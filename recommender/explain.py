@@ -79,8 +79,8 @@ def _neighbours(best: Candidate, feasible: Sequence[Candidate]) -> str:
     fewer = by_cell.get((best.engine, best.n_gpus // 2, best.batch_size))
     if fewer is None:
         return ""
-    factor = best.output_throughput / fewer.output_throughput
-    return f"Half the GPUs at the same batch size give {factor:.2f}x less."
+    share = fewer.output_throughput / best.output_throughput
+    return f"Half the GPUs at the same batch size give {share:.0%} of it."
 
 
 def _excluded(n_feasible: int, n_all: int) -> str:

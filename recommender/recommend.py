@@ -17,7 +17,13 @@ from autotune.gpus import GpuSpec, ambiguity, find_gpu
 from autotune.memory import plan_memory
 from autotune.models import ModelProfile, find_model
 from autotune.records import Configuration, RunRecord
-from autotune.spec import RUNNABLE_ENGINES, Workload, check_choice, check_positive, check_positive_int
+from autotune.spec import (
+    RUNNABLE_ENGINES,
+    Workload,
+    check_choice,
+    check_positive,
+    check_positive_int,
+)
 from recommender.explain import explain
 from recommender.predictor import Prediction, Predictor
 
@@ -65,6 +71,7 @@ class Query:
     """What was asked.
 
     Attributes:
+        model_path: Directory of a model that is not in the catalogue.
         source_gpu: The GPU served on until now; ``None`` when there is none.
         max_gpus: Most GPUs of one replica to consider.
         tolerance: Share of the best that may be given up for fewer GPUs or a smaller batch.
@@ -72,6 +79,7 @@ class Query:
 
     model: str
     target_gpu: str
+    model_path: str | None = None
     source_gpu: str | None = None
     engine: str = "vllm"
     max_gpus: int = 8
@@ -155,7 +163,9 @@ def recommend(
     keep = _keep(query, profile, predictor, known)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     baselines = _baselines(query, landscape)
-    remarks = [text for name in (query.target_gpu, query.source_gpu or "") if (text := ambiguity(name))]
+    remarks = [
+        text for name in (query.target_gpu, query.source_gpu or "") if (text := ambiguity(name))
+    ]
     return Recommendation(
         recommendation_id=_identify(query, gpu, ranked, now),
         created_at=now,
@@ -207,8 +217,12 @@ def price(
     failed = {cell(r) for r in known if r.status == "out_of_memory" and not r.suspect}
     predictions = predictor.predict(configurations, known)
     return [
-        _candidate(configuration, prediction, measured.get(cell(configuration)),
-                   has_failed=cell(configuration) in failed)
+        _candidate(
+            configuration,
+            prediction,
+            measured.get(cell(configuration)),
+            has_failed=cell(configuration) in failed,
+        )
         for configuration, prediction in zip(configurations, predictions, strict=True)
     ]
 
@@ -304,7 +318,8 @@ def _keep(
         return None
     source, target = find_gpu(query.source_gpu), find_gpu(query.target_gpu)
     there = [
-        c for c in price(enumerate_configurations(query, profile, source), predictor, known)
+        c
+        for c in price(enumerate_configurations(query, profile, source), predictor, known)
         if c.is_feasible
     ]
     measured = [c for c in there if c.status == "measured"]
@@ -326,9 +341,7 @@ def _baselines(query: Query, landscape: Sequence[Candidate]) -> dict[str, Candid
     fitting = [c for c in own if c.fits]
     largest = max(fitting or own, key=lambda c: (c.n_gpus, c.batch_size))
     fewest = min(c.n_gpus for c in fitting or own)
-    popular = next(
-        c for c in own if c.n_gpus == fewest and c.batch_size == POPULAR_BATCH[engine]
-    )
+    popular = next(c for c in own if c.n_gpus == fewest and c.batch_size == POPULAR_BATCH[engine])
     return {"largest": largest, "most_popular": popular}
 
 

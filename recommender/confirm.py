@@ -1,0 +1,259 @@
+"""A few real runs on the target: each moves the predictions, the next is chosen from them.
+
+The kept configuration is always among the first three, so the answer is never worse than it.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from autotune.errors import InvalidConfigError, UnknownGpuError, UnknownModelError
+from autotune.gpus import find_gpu
+from autotune.models import find_model
+from autotune.records import Configuration, RunRecord
+from recommender.predictor import Predictor
+from recommender.recommend import (
+    Candidate,
+    Query,
+    Recommendation,
+    cell,
+    enumerate_configurations,
+    price,
+    rank,
+    score,
+)
+
+
+class Device(Protocol):
+    """Whatever runs a configuration: this host, or recorded runs."""
+
+    def can_run(self, configuration: Configuration) -> bool:
+        """Whether a run of it is to be had."""
+
+    def run(self, configuration: Configuration) -> RunRecord:
+        """Run it; a failure is a record too."""
+
+
+class Replay:
+    """Recorded runs as the measuring device."""
+
+    def __init__(self, records: Sequence[RunRecord]) -> None:
+        self._runs: dict[tuple[object, ...], RunRecord] = {}
+        for record in records:
+            if not record.suspect:
+                self._runs.setdefault(cell(_canonical(record)), record)
+
+    def can_run(self, configuration: Configuration) -> bool:
+        """Whether it was recorded."""
+        return cell(configuration) in self._runs
+
+    def run(self, configuration: Configuration) -> RunRecord:
+        """Return the recorded run as a confirmatory one."""
+        found = _canonical(self._runs[cell(configuration)])
+        return dataclasses.replace(found, purpose="confirm", run_key=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmedRun:
+    """A confirmatory run beside what was predicted just before it.
+
+    Attributes:
+        error: measured / predicted - 1; ``None`` when the run failed.
+        role: ``recommended``, ``kept`` or ``challenger``.
+    """
+
+    role: str
+    predicted: Candidate
+    record: RunRecord
+    error: float | None
+
+    @property
+    def is_covered(self) -> bool | None:
+        """Whether the measurement lies in the predicted interval."""
+        measured = self.record.output_throughput
+        if measured is None or self.error is None:
+            return None
+        return self.predicted.low <= measured <= self.predicted.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What the runs said.
+
+    Attributes:
+        winner: The best measured configuration, by the recommendation's objective and tolerance;
+            ``None`` when every run failed.
+        remaining: The best configuration not run and its prediction after the runs, if it is
+            predicted to beat the winner.
+    """
+
+    recommendation: Recommendation
+    runs: tuple[ConfirmedRun, ...]
+    winner: Candidate | None
+    remaining: Candidate | None
+
+    @property
+    def summary(self) -> str:
+        """The result in a few sentences."""
+        if self.winner is None:
+            return "Every confirmatory run failed; see their notes."
+        query, winner = self.recommendation.query, self.winner
+        parts = [
+            f"Winner after {len(self.runs)} run{'s' if len(self.runs) > 1 else ''}: "
+            f"{winner.n_gpus} x {self.recommendation.target_gpu} with {winner.engine} at batch size "
+            f"{winner.batch_size}, measured {winner.output_throughput:,.1f} tok/s."
+        ]
+        kept = next((run for run in self.runs if run.role == "kept"), None)
+        if kept is not None and kept.record.output_throughput is not None:
+            gain = winner.output_throughput / kept.record.output_throughput - 1
+            parts.append(f"Against the kept configuration: {gain:+.1%}.")
+        if self.remaining is not None:
+            gain = score(self.remaining, query.objective) / score(winner, query.objective) - 1
+            parts.append(
+                f"Not run: {self.remaining.n_gpus} GPUs at batch size {self.remaining.batch_size}, "
+                f"predicted {gain:+.1%} of it; another run would tell."
+            )
+        return " ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {
+            "recommendation_id": self.recommendation.recommendation_id,
+            "model": self.recommendation.query.model,
+            "target_gpu": self.recommendation.target_gpu,
+            "winner": None if self.winner is None else self.winner.to_dict(),
+            "remaining": None if self.remaining is None else self.remaining.to_dict(),
+            "runs": [
+                {
+                    "role": run.role,
+                    "predicted": run.predicted.to_dict(),
+                    "measured": run.record.to_dict(),
+                    "error": run.error,
+                    "is_covered": run.is_covered,
+                }
+                for run in self.runs
+            ],
+            "summary": self.summary,
+        }
+
+
+def confirm(
+    recommendation: Recommendation,
+    device: Device,
+    predictor: Predictor,
+    known: Sequence[RunRecord] = (),
+    *,
+    runs: int = 3,
+    on_run: Callable[[RunRecord], None] | None = None,
+) -> Confirmation:
+    """Run up to ``runs`` configurations of a recommendation and name the winner.
+
+    Args:
+        known: Runs known of this model before.
+        on_run: Called with each record as soon as it is there (the journal).
+
+    Raises:
+        InvalidConfigError: When the device can run none of the configurations.
+    """
+    query = recommendation.query
+    questions = _runnable(query, recommendation.target_gpu, device)
+    evidence = list(known)
+    done: list[ConfirmedRun] = []
+    for _ in range(runs):
+        candidates = price(questions, predictor, evidence)
+        chosen = _choose(recommendation, candidates, done)
+        if chosen is None:
+            break
+        role, index = chosen
+        record = device.run(questions[index])
+        if on_run is not None:
+            on_run(record)
+        evidence.append(record)
+        done.append(_confirmed(role, candidates[index], record))
+    candidates = price(questions, predictor, evidence)
+    tried = {_place(run.predicted) for run in done}
+    measured = [c for c in candidates if _place(c) in tried and c.is_feasible]
+    winner = rank(measured, query)[0] if measured else None
+    return Confirmation(
+        recommendation=recommendation,
+        runs=tuple(done),
+        winner=winner,
+        remaining=_better(candidates, tried, winner, query),
+    )
+
+
+def _runnable(query: Query, target_gpu: str, device: Device) -> list[Configuration]:
+    profile, gpu = find_model(query.model), find_gpu(target_gpu)
+    everything = enumerate_configurations(query, profile, gpu)
+    questions = [configuration for configuration in everything if device.can_run(configuration)]
+    if not questions:
+        work = query.workload
+        raise InvalidConfigError(
+            f"none of the {len(everything)} configurations of {query.model} on {target_gpu} with "
+            f"{work.input_len}/{work.output_len} tokens can be run or replayed here"
+        )
+    return questions
+
+
+def _choose(
+    recommendation: Recommendation, candidates: Sequence[Candidate], done: Sequence[ConfirmedRun]
+) -> tuple[str, int] | None:
+    """Return role and index of the next run.
+
+    First what was recommended, then the kept configuration, then whichever could still be best.
+    """
+    objective = recommendation.query.objective
+    tried = {_place(run.predicted) for run in done}
+    open_ = {_place(c): i for i, c in enumerate(candidates) if _place(c) not in tried}
+    feasible = [i for i in open_.values() if candidates[i].is_feasible]
+    if not done and feasible:
+        best = _place(recommendation.best)
+        if best in open_:
+            return "recommended", open_[best]
+        ranked = rank([candidates[i] for i in feasible], recommendation.query)
+        return "recommended", open_[_place(ranked[0])]
+    keep = recommendation.keep_source
+    if keep is not None and _place(keep) in open_:
+        return "kept", open_[_place(keep)]
+    if not feasible:
+        return None
+    optimistic = max(feasible, key=lambda i: candidates[i].high / _scale(candidates[i], objective))
+    return "challenger", optimistic
+
+
+def _scale(candidate: Candidate, objective: str) -> float:
+    return candidate.output_throughput / score(candidate, objective)
+
+
+def _confirmed(role: str, predicted: Candidate, record: RunRecord) -> ConfirmedRun:
+    measured = record.output_throughput if record.is_measured else None
+    error = None if measured is None else measured / predicted.output_throughput - 1
+    return ConfirmedRun(role=role, predicted=predicted, record=record, error=error)
+
+
+def _better(
+    candidates: Sequence[Candidate],
+    tried: set[tuple[str, int, int]],
+    winner: Candidate | None,
+    query: Query,
+) -> Candidate | None:
+    rest = [c for c in candidates if _place(c) not in tried and c.is_feasible]
+    if winner is None or not rest:
+        return None
+    first = max(rest, key=lambda c: score(c, query.objective))
+    beats = score(first, query.objective) > score(winner, query.objective) * (1 + query.tolerance)
+    return first if beats else None
+
+
+def _place(candidate: Candidate) -> tuple[str, int, int]:
+    return (candidate.engine, candidate.n_gpus, candidate.batch_size)
+
+
+def _canonical(record: RunRecord) -> RunRecord:
+    """Return the record under catalogue names; as it is when the catalogue does not know them."""
+    try:
+        model, gpu = find_model(record.model).name, find_gpu(record.gpu).name
+    except (UnknownModelError, UnknownGpuError):
+        return record
+    return dataclasses.replace(record, model=model, gpu=gpu, run_key=None)

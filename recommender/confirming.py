@@ -1,0 +1,127 @@
+"""``autotune confirm``: the runs on this host or from a file, journalled, logged and written down."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autotune.bench import Bench, BenchSettings
+from autotune.cache import write_atomically
+from autotune.errors import InvalidConfigError
+from autotune.gpus import detect_gpus
+from autotune.importing import read_file
+from autotune.journal import open_journal
+from autotune.progress import StudyProgress
+from autotune.spec import MeasurePolicy
+from autotune.study import new_session_id, resolve_host
+from recommender import ledger
+from recommender.confirm import Confirmation, Device, Replay, confirm
+from recommender.context import open_context
+from recommender.local import LocalDevice
+from recommender.recommend import Recommendation
+
+
+def confirm_by_replay(
+    reference: str, replay: Path, tracking_uri: str, *, runs: int = 3
+) -> Confirmation:
+    """Confirm a recommendation with recorded runs, and log the outcome."""
+    from autotune.cache import store_directory
+
+    recommendation = ledger.load(reference, store_directory(tracking_uri))
+    device = Replay(read_file(replay).records)
+    return _confirm(recommendation, device, tracking_uri, runs, new_session_id())
+
+
+def confirm_here(
+    reference: str,
+    tracking_uri: str,
+    *,
+    runs: int = 3,
+    policy: MeasurePolicy | None = None,
+    knobs: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Confirmation:
+    """Confirm a recommendation with runs on this host, and log the outcome.
+
+    Args:
+        knobs: Engine -> further engine arguments.
+
+    Raises:
+        InvalidConfigError: When this host is not the recommendation's target.
+    """
+    from autotune.cache import store_directory
+
+    directory = store_directory(tracking_uri)
+    recommendation = ledger.load(reference, directory)
+    resolve_host(recommendation.target_gpu, 1)
+    session_id = new_session_id()
+    settings = BenchSettings(
+        session_id=session_id,
+        log_dir=directory / "logs",
+        policy=policy or MeasurePolicy(),
+        purpose="confirm",
+    )
+    with StudyProgress() as progress, Bench(settings, progress) as bench:
+        progress.study_started(session_id, runs, 0)
+        device = LocalDevice(
+            recommendation,
+            bench,
+            n_gpus=len(detect_gpus()) or 1,
+            model=recommendation.query.model_path or recommendation.query.model,
+            knobs=knobs or {},
+        )
+        return _confirm(recommendation, device, tracking_uri, runs, session_id, progress)
+
+
+def _confirm(
+    recommendation: Recommendation,
+    device: Device,
+    tracking_uri: str,
+    runs: int,
+    session_id: str,
+    progress: StudyProgress | None = None,
+) -> Confirmation:
+    query = recommendation.query
+    context = open_context(query.model_path or query.model, tracking_uri)
+    path = context.directory / "journals" / f"{session_id}.jsonl"
+    with open_journal(path, resume=False) as journal:
+
+        def keep(record: Any) -> None:
+            journal.append(record)
+            if progress is not None:
+                progress.trial_finished(record)
+
+        try:
+            confirmation = confirm(
+                recommendation, device, context.predictor, context.known, runs=runs, on_run=keep
+            )
+        finally:
+            records = list(journal.records)
+    document = {**confirmation.to_dict(), "session_id": session_id}
+    name = f"{recommendation.recommendation_id}-{session_id}-confirmed"
+    target = context.directory / ledger.FOLDER / f"{name}.json"
+    write_atomically(target, json.dumps(document, indent=1, allow_nan=False))
+    _log(tracking_uri, records)
+    return confirmation
+
+
+def _log(tracking_uri: str, records: list[Any]) -> None:
+    from autotune.tracking import Store
+
+    store = Store(tracking_uri)
+    store.log(records)
+    ledger.log_pending(store)
+
+
+def knobs_by_engine(knobs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Sort ``{"vllm.enforce_eager": True}`` by engine.
+
+    Raises:
+        InvalidConfigError: For a knob without an engine in front.
+    """
+    sorted_: dict[str, dict[str, Any]] = {}
+    for name, value in knobs.items():
+        engine, dot, knob = name.partition(".")
+        if not dot:
+            raise InvalidConfigError(f"knob {name!r}: say for which engine, as in vllm.{name}")
+        sorted_.setdefault(engine, {})[knob] = value
+    return sorted_

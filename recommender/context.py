@@ -1,0 +1,73 @@
+"""What advice rests on: the surrogate in force and the runs known of a model, without MLflow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autotune.cache import RecordCache, store_directory
+from autotune.local_models import identify_model, remember_recorded
+from autotune.records import RunRecord
+from recommender.predictor import PRETRAINED, Predictor
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The surrogate, the known runs of one model, and the store's directory."""
+
+    model: str
+    predictor: Predictor
+    known: tuple[RunRecord, ...]
+    directory: Path
+
+
+def open_context(model: str, tracking_uri: str) -> Context:
+    """Gather what is known of a model.
+
+    Args:
+        model: Catalogue name or alias, directory with a config.json, or a recorded name.
+
+    Raises:
+        UnknownModelError: When it is none of these.
+        SurrogateError: When the surrogate in force is damaged.
+    """
+    directory = store_directory(tracking_uri)
+    name = recorded_name(model, directory)
+    known = known_runs(tracking_uri, name)
+    return Context(
+        model=name, predictor=load_predictor(directory), known=tuple(known), directory=directory
+    )
+
+
+def recorded_name(model: str, directory: Path) -> str:
+    """Return the name that records of a model carry; remembers models that only records know."""
+    runs = RecordCache(directory).read(model=model)
+    if runs:
+        remember_recorded(runs)
+    return identify_model(model).name
+
+
+def load_predictor(directory: Path) -> Predictor:
+    """Return the champion trained from this store, or the shipped surrogate."""
+    champion = directory / CHAMPION
+    return Predictor.load(champion if champion.is_dir() else PRETRAINED)
+
+
+def known_runs(tracking_uri: str, model: str) -> Sequence[RunRecord]:
+    """Return the store's runs of a model from the cache; opens MLflow only when there is none."""
+    cached = RecordCache(store_directory(tracking_uri)).read(model=model)
+    if cached is not None:
+        return cached
+    if not has_store(tracking_uri):
+        return []
+    from autotune.tracking import Store
+
+    return [record for record in Store(tracking_uri).read() if record.model == model]
+
+
+def has_store(tracking_uri: str) -> bool:
+    """Whether there is a store to read (a local one that nobody has written to is not there)."""
+    if tracking_uri.startswith("sqlite:///"):
+        return Path(tracking_uri.removeprefix("sqlite:///")).exists()
+    return True

@@ -1,0 +1,149 @@
+"""Recommendations and their confirmations on disk, beside the store, and from there into MLflow.
+
+A recommendation is a JSON file the moment it is made; whatever opens the store next logs it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autotune.cache import write_atomically
+from autotune.errors import InvalidConfigError
+from autotune.spec import Workload
+from autotune.tracking_api import DocumentStore
+from recommender.recommend import Candidate, Query, Recommendation
+
+FOLDER = "recommendations"
+_LOGGED = "logged"
+
+
+def save(recommendation: Recommendation, directory: Path) -> Path:
+    """Write a recommendation under a store's directory; return the file."""
+    path = directory / FOLDER / f"{recommendation.recommendation_id}.json"
+    write_atomically(path, json.dumps(to_dict(recommendation), indent=1, allow_nan=False))
+    return path
+
+
+def to_dict(recommendation: Recommendation) -> dict[str, Any]:
+    """Return everything a recommendation holds: the contract's keys and what it was made from."""
+    return {
+        **recommendation.to_dict(),
+        "created_at": recommendation.created_at,
+        "query": dataclasses.asdict(recommendation.query),
+        "landscape": [candidate.to_dict() for candidate in recommendation.landscape],
+        "n_known_runs": recommendation.n_known_runs,
+    }
+
+
+def load(reference: str, directory: Path) -> Recommendation:
+    """Return a recommendation by its id, by its file, or by a saved ``recommend --json`` output.
+
+    Raises:
+        InvalidConfigError: When there is none, or the file is not one.
+    """
+    path = Path(reference)
+    if not path.is_file():
+        path = directory / FOLDER / f"{Path(reference).name}.json"
+    if not path.is_file():
+        known = sorted(p.stem for p in (directory / FOLDER).glob("*.json"))
+        hint = f"; known: {', '.join(known[-5:])}" if known else "; `autotune recommend` makes one"
+        raise InvalidConfigError(f"no recommendation {reference!r} in {directory / FOLDER}{hint}")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if "landscape" not in data:
+            return load(data["recommendation_id"], directory)
+        return from_dict(data)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidConfigError(f"{path} is not a recommendation: {error!r}") from error
+
+
+def from_dict(data: Mapping[str, Any]) -> Recommendation:
+    """Build a recommendation from ``to_dict``'s result."""
+    query = dict(data["query"])
+    query["workload"] = Workload(**query["workload"])
+    keep = data["keep_source"]
+    return Recommendation(
+        recommendation_id=data["recommendation_id"],
+        created_at=data["created_at"],
+        query=Query(**query),
+        target_gpu=data["target_gpu"],
+        best=Candidate(**data["best"]),
+        candidates=tuple(Candidate(**c) for c in data["candidates"]),
+        keep_source=None if keep is None else Candidate(**keep),
+        baselines={name: Candidate(**c) for name, c in data["baselines"].items()},
+        landscape=tuple(Candidate(**c) for c in data["landscape"]),
+        explanation=data["explanation"],
+        remarks=tuple(data["remarks"]),
+        n_known_runs=data["n_known_runs"],
+    )
+
+
+def log_pending(store: DocumentStore) -> int:
+    """Log every recommendation and confirmation that the store does not hold; return how many."""
+    folder = store.directory / FOLDER
+    marker = folder / _LOGGED
+    done = set(marker.read_text(encoding="utf-8").split()) if marker.exists() else set()
+    pending = [path for path in sorted(folder.glob("*.json")) if path.stem not in done]
+    for path in pending:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if path.stem.endswith("-confirmed"):
+            _log_confirmation(store, path, document)
+        else:
+            _log_recommendation(store, path, from_dict(document))
+        with marker.open("a", encoding="utf-8") as file:
+            file.write(path.stem + "\n")
+    return len(pending)
+
+
+def _log_recommendation(store: DocumentStore, path: Path, made: Recommendation) -> None:
+    best = made.best
+    store.log_document(
+        kind="recommendation",
+        name=f"{made.query.model.rpartition('/')[2]} · recommendation · {made.target_gpu}",
+        document_id=made.recommendation_id,
+        params={
+            "model": made.query.model,
+            "gpu": made.target_gpu,
+            "source_gpu": made.query.source_gpu,
+            "engine": best.engine,
+            "n_gpus": best.n_gpus,
+            "batch_size": best.batch_size,
+            "input_len": made.query.workload.input_len,
+            "output_len": made.query.workload.output_len,
+            "objective": made.query.objective,
+        },
+        metrics={
+            "predicted_output_throughput": best.output_throughput,
+            "predicted_low": best.low,
+            "predicted_high": best.high,
+            "p_feasible": best.p_feasible,
+        },
+        note=f"{made.explanation}\n\n```\n{best.command}\n```",
+        artifacts=[path],
+    )
+
+
+def _log_confirmation(store: DocumentStore, path: Path, document: Mapping[str, Any]) -> None:
+    winner = document["winner"]
+    errors = [abs(run["error"]) for run in document["runs"] if run["error"] is not None]
+    metrics = {"confirmed_runs": float(len(document["runs"]))}
+    if errors:
+        metrics["mean_absolute_error"] = sum(errors) / len(errors)
+    if winner is not None:
+        metrics["measured_output_throughput"] = winner["output_throughput"]
+    store.log_document(
+        kind="confirmation",
+        name=f"{document['model'].rpartition('/')[2]} · confirmation · {document['target_gpu']}",
+        document_id=path.stem,
+        params={
+            "recommendation_id": document["recommendation_id"],
+            "model": document["model"],
+            "gpu": document["target_gpu"],
+            **({} if winner is None else {k: winner[k] for k in ("engine", "n_gpus", "batch_size")}),
+        },
+        metrics=metrics,
+        note=document["summary"],
+        artifacts=[path],
+    )
