@@ -292,6 +292,9 @@ def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
 @click.option("--source-gpu", help="The GPU served on until now: adds what keeping would give.")
 @click.option("--engine", default="vllm", show_default=True, help="vllm, hf or all.")
 @click.option("--max-gpus", type=int, default=8, show_default=True, help="Most GPUs of a replica.")
+@click.option(
+    "--max-batch-size", type=int, default=1024, show_default=True, help="Largest batch to consider."
+)
 @click.option("--input-len", type=int, default=512, show_default=True, help="Prompt tokens.")
 @click.option("--output-len", type=int, default=128, show_default=True, help="Generated tokens.")
 @click.option(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ _INT_FIELDS = frozenset(
     {"schema", "n_gpus", "batch_size", "input_len", "output_len", "repeats", "kv_cache_tokens"}
 )
 _NUMBER_FIELDS = frozenset(METRIC_FIELDS)
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 def to_json_line(record: RunRecord) -> str:
@@ -85,13 +87,15 @@ def from_csv_row(row: Mapping[str | None, str | list[str] | None]) -> RunRecord:
 def _from_cell(name: str, cell: str) -> Any:
     try:
         if name in _JSON_CELLS:
-            return json.loads(cell.lower() if name == "suspect" else cell)
-        if name in _INT_FIELDS:
+            return json.loads(
+                cell.lower() if name == "suspect" else cell, parse_constant=_refuse_constant
+            )
+        if name in _INT_FIELDS and _WHOLE_NUMBER.fullmatch(cell.strip()):
             return int(cell)
-        if name in _NUMBER_FIELDS:
+        if name in _NUMBER_FIELDS and name not in _INT_FIELDS:
             return float(cell)
-    except ValueError:
-        raise InvalidRecordError(f"{name}={cell!r} does not parse") from None
+    except (ValueError, RecursionError):
+        raise InvalidRecordError(f"{name}={cell[:200]!r} does not parse") from None
     return cell
 
 

@@ -17,7 +17,7 @@ def _snapshot() -> tuple[tuple[str, Any], ...]:
         "autotune": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cpu_count": len(os.sched_getaffinity(0)),
+        "cpu_count": usable_cpus(),
     }
     for name in _DISTRIBUTIONS:
         try:
@@ -33,6 +33,13 @@ def _snapshot() -> tuple[tuple[str, Any], ...]:
 def snapshot() -> dict[str, Any]:
     """Return versions and host facts; no host name, user name, path or variable is in it."""
     return dict(_snapshot())
+
+
+def usable_cpus() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _driver_version() -> str | None:

@@ -18,6 +18,8 @@ AutotuneError                    exit 1
 import difflib
 from collections.abc import Iterable
 
+_ALIKE = 0.5
+
 
 class AutotuneError(Exception):
     """Root of every error that autotune raises on purpose."""
@@ -32,10 +34,17 @@ class UsageError(AutotuneError):
 
 
 def nearest(name: str, known: Iterable[str], *, n: int = 3) -> list[str]:
-    """Return up to ``n`` of ``known`` that look most like ``name``, the best first."""
-    by_key = {item.casefold(): item for item in known}
-    hits = difflib.get_close_matches(name.casefold(), by_key, n=n, cutoff=0.4)
-    return [by_key[hit] for hit in hits]
+    """Return up to ``n`` of ``known`` that look most like ``name``, the best first.
+
+    Names with an organisation are compared without it too.
+    """
+    wanted = name.casefold().rpartition("/")[2]
+    scores = {
+        item: difflib.SequenceMatcher(None, wanted, item.casefold().rpartition("/")[2]).ratio()
+        for item in known
+    }
+    close = [item for item, ratio in scores.items() if ratio >= _ALIKE]
+    return sorted(close, key=lambda item: -scores[item])[:n]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -17,9 +17,7 @@ FORMATS: Mapping[str, Callable[[Path], ImportResult]] = {
     "published": published.read,
 }
 _REASONS_SHOWN = 5
-_SOUGHT = (
-    "JSON lines or CSV of RunRecords (runs), the table of published measurements (published)"
-)
+_SOUGHT = "JSON lines or CSV of RunRecords (runs), the table of published measurements (published)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,12 +150,16 @@ def import_files(
     """
     if format_name not in ("auto", *FORMATS):
         hint = did_you_mean(format_name, FORMATS)
-        raise UsageError(f"unknown format {format_name!r}; known: auto, {', '.join(FORMATS)}.{hint}")
+        raise UsageError(
+            f"unknown format {format_name!r}; known: auto, {', '.join(FORMATS)}.{hint}"
+        )
     files = tuple(read_file(path, format_name=format_name) for path in paths)
     rejected_paths = tuple(p for file in files if (p := set_rejected_aside(file)) is not None)
     for file in files:
         if not file.records:
-            first = f" (line {file.rejected[0].line}: {file.rejected[0].reason})" * bool(file.rejected)
+            first = f" (line {file.rejected[0].line}: {file.rejected[0].reason})" * bool(
+                file.rejected
+            )
             raise UsageError(f"{file.path} holds no good row{first}")
     from autotune.tracking import Store
 

@@ -1,17 +1,19 @@
 """The append-only record of a study: every result is on disk here before anything else sees it.
 
 A journal is a file of RunRecords, one JSON line each. A line is whole or absent: it is written by
-one ``write`` and flushed to the disk. A last line torn by a crash is set aside in ``FILE.torn``.
-One process writes at a time (an advisory lock says so); readers need no lock.
+one ``write`` and flushed to the disk. A last line torn by a crash is set aside in ``FILE.torn``;
+one that lacks only its newline is whole. One process writes at a time (an advisory lock says so);
+readers need no lock.
 """
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from autotune.codec import from_json_line, read_lines, to_json_line
+from autotune.codec import from_json_line, to_json_line
 from autotune.errors import InvalidRecordError, JournalError
 from autotune.records import RunRecord
 
@@ -20,6 +22,7 @@ class Journal:
     """An open journal. Use ``open_journal``.
 
     Attributes:
+        records: What it holds, the oldest first.
         torn: A last line that a crash tore and that was set aside; ``None`` normally.
     """
 
@@ -38,13 +41,9 @@ class Journal:
             JournalError: When the disk refuses; the file then ends with the last whole line.
         """
         line = (to_json_line(record) + "\n").encode()
-        end = os.lseek(self._descriptor, 0, os.SEEK_END)
         try:
-            if os.write(self._descriptor, line) != len(line):
-                raise OSError("the disk took only a part of the line")
-            os.fsync(self._descriptor)
+            _write_whole(self._descriptor, line)
         except OSError as error:
-            os.ftruncate(self._descriptor, end)
             raise JournalError(f"cannot write to journal {self.path}: {error}") from error
         self.records.append(record)
 
@@ -58,7 +57,8 @@ def open_journal(path: Path, *, resume: bool) -> Iterator[Journal]:
         resume: Go on with a file that holds records already; without it such a file is refused.
 
     Raises:
-        JournalError: When it cannot be opened, is in use, or holds records and ``resume`` is off.
+        JournalError: When it cannot be opened, is in use, is not a journal, or holds records and
+            ``resume`` is off.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,32 +66,35 @@ def open_journal(path: Path, *, resume: bool) -> Iterator[Journal]:
     except OSError as error:
         raise JournalError(f"cannot open journal {path}: {error}") from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise JournalError(f"journal {path} is in use by another study") from error
-        torn = set_torn_line_aside(path, descriptor)
-        records = read_journal(path)
-        if records and not resume:
-            raise JournalError(
-                f"journal {path} already holds {len(records)} records; "
-                "add --resume to go on with it, or name another file"
-            )
-        yield Journal(path, descriptor, records, torn)
+        yield _take(path, descriptor, resume=resume)
     finally:
         os.close(descriptor)
 
 
-def set_torn_line_aside(path: Path, descriptor: int) -> str | None:
-    """Move a last line without a newline to ``FILE.torn``; return it, or ``None``."""
-    data = path.read_bytes()
-    if not data or data.endswith(b"\n"):
-        return None
-    keep = data.rfind(b"\n") + 1
-    with path.with_name(path.name + ".torn").open("ab") as torn:
-        torn.write(data[keep:] + b"\n")
-    os.ftruncate(descriptor, keep)
-    return data[keep:].decode(errors="replace")
+def _take(path: Path, descriptor: int, *, resume: bool) -> Journal:
+    """Lock an open journal and read it; nothing is changed in a file that is refused."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise JournalError(f"journal {path} is in use by another study") from error
+    except OSError as error:
+        raise JournalError(f"journal {path} cannot be locked: {error}") from error
+    records, tail = _parse(path, _read(path))
+    if records and not resume:
+        raise JournalError(
+            f"journal {path} already holds {len(records)} records; "
+            "add --resume to go on with it, or name another file"
+        )
+    try:
+        if tail and _is_whole(tail):
+            _write_whole(descriptor, b"\n")
+            tail = b""
+        elif tail:
+            _set_aside(path, descriptor, tail)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise JournalError(f"cannot mend journal {path}: {error}") from error
+    return Journal(path, descriptor, records, tail.decode(errors="replace") if tail else None)
 
 
 def read_journal(path: Path) -> list[RunRecord]:
@@ -100,17 +103,75 @@ def read_journal(path: Path) -> list[RunRecord]:
     Raises:
         JournalError: When the file cannot be read, or a whole line is not a RunRecord.
     """
-    try:
-        torn = not path.read_bytes().endswith(b"\n")
-        lines = list(read_lines(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise JournalError(f"cannot read journal {path}: {error}") from error
-    records = []
-    for number, line in lines:
-        try:
-            records.append(from_json_line(line))
-        except InvalidRecordError as error:
-            if torn and number == lines[-1][0]:
-                break
-            raise JournalError(f"{path}:{number}: {error}") from error
+    records, _ = _parse(path, _read(path))
     return records
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise JournalError(f"cannot read journal {path}: {error}") from error
+
+
+def _parse(path: Path, data: bytes) -> tuple[list[RunRecord], bytes]:
+    """Return the records of all whole lines, and what follows the last newline."""
+    *lines, tail = data.split(b"\n")
+    if tail and not tail.startswith((b"{", b"\0")):
+        raise JournalError(f"{path}:{len(lines) + 1}: not a journal: {tail[:80]!r}")
+    records = []
+    for number, line in enumerate([*lines, tail] if _is_whole(tail) else lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(_record(line))
+        except InvalidRecordError as error:
+            raise JournalError(f"{path}:{number}: {error}") from error
+    return records, tail
+
+
+def _record(line: bytes) -> RunRecord:
+    try:
+        return from_json_line(line.decode())
+    except UnicodeDecodeError as error:
+        raise InvalidRecordError(f"not UTF-8: {error.reason}") from None
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        _record(line)
+    except InvalidRecordError:
+        return False
+    return True
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    """Append all of ``data`` and flush it, or leave the file as it was."""
+    end = os.lseek(descriptor, 0, os.SEEK_END)
+    try:
+        if os.write(descriptor, data) != len(data):
+            raise OSError("the disk took only a part of the line")
+        os.fsync(descriptor)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, end)
+        raise
+
+
+def _set_aside(path: Path, descriptor: int, tail: bytes) -> None:
+    """Move a torn last line to ``FILE.torn``; it is there before it is gone here."""
+    with path.with_name(path.name + ".torn").open("ab") as torn:
+        torn.write(tail + b"\n")
+        torn.flush()
+        os.fsync(torn.fileno())
+    os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_END) - len(tail))
+    os.fsync(descriptor)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a new file's name as durable as its content."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -10,12 +10,13 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Two-sided 95 % quantiles of Student's t for 1..30 degrees of freedom.
+# Two-sided 95 % quantiles of Student's t for 1..30 degrees of freedom, and of the normal beyond.
 _T95 = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
     2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
     2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 )  # fmt: skip
+_Z95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +48,15 @@ def relative_ci95(values: Sequence[float]) -> float | None:
     n = len(values)
     if n < 2:
         return None
-    t = _T95[n - 2] if n - 2 < len(_T95) else 1.96
-    return t * statistics.stdev(values) / math.sqrt(n) / statistics.fmean(values)
+    error = statistics.stdev(values) / math.sqrt(n)
+    return _t95(n - 1) * error / statistics.fmean(values)
+
+
+def _t95(degrees: int) -> float:
+    """Student's t; beyond the table by the first terms of its expansion around the normal."""
+    if degrees <= len(_T95):
+        return _T95[degrees - 1]
+    return _Z95 + (_Z95**3 + _Z95) / (4 * degrees)
 
 
 def output_throughputs(passes: Sequence[Pass]) -> list[float]:
@@ -93,7 +101,7 @@ def _statistics(metric: str, values: Sequence[float]) -> dict[str, float]:
 
 
 def percentile(values: Sequence[float], q: float) -> float:
-    """Linear-interpolated percentile (``q`` in 0..100), as numpy's default."""
+    """Percentile (``q`` in 0..100) of one value or more, linear between ranks as in numpy."""
     ordered = sorted(values)
     position = (len(ordered) - 1) * q / 100
     low = math.floor(position)

@@ -39,7 +39,9 @@ def landscape(records: Sequence[RunRecord], path: Path) -> Path:
         axes.errorbar(
             [r.batch_size for r in measured],
             throughputs,
-            yerr=[(r.throughput_ci95 or 0.0) * y for r, y in zip(measured, throughputs, strict=True)],
+            yerr=[
+                (r.throughput_ci95 or 0.0) * y for r, y in zip(measured, throughputs, strict=True)
+            ],
             color=color,
             marker=_MARKERS[index % len(_MARKERS)],
             linestyle=_STYLES[index % len(_STYLES)],

@@ -91,7 +91,8 @@ class StudyProgress:
         """Keep a line for the configuration, and the best so far."""
         self.console.print(f"  {describe(record)}: {outcome(record)}", highlight=False)
         if record.is_measured and (
-            self.best is None or (record.output_throughput or 0) > (self.best.output_throughput or 0)
+            self.best is None
+            or (record.output_throughput or 0) > (self.best.output_throughput or 0)
         ):
             self.best = record
         self._finished += 1

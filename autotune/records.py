@@ -8,124 +8,57 @@ requests) per second. ``None`` means not measured; nothing unmeasured is ever 0.
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
-from autotune.errors import InvalidRecordError, did_you_mean
+from autotune.configuration import (
+    CONFIGURATION_FIELDS,
+    Configuration,
+    Knob,
+    check_count,
+    check_json,
+    check_keys,
+    check_knobs,
+    check_measure,
+    check_option,
+    check_text,
+    refuse,
+)
+from autotune.errors import InvalidRecordError
+from autotune.vocabulary import (
+    COUNT_FIELDS,
+    ENGINES,
+    LATENCY_FIELDS,
+    MAY_BE_ZERO,
+    METRIC_FIELDS,
+    MODES,
+    PURPOSES,
+    STATUSES,
+    THROUGHPUT_FIELDS,
+)
+
+__all__ = [
+    "CONFIGURATION_FIELDS",
+    "ENGINES",
+    "LATENCY_FIELDS",
+    "METRIC_FIELDS",
+    "MODES",
+    "PURPOSES",
+    "RECORD_FIELDS",
+    "SCHEMA",
+    "STATUSES",
+    "THROUGHPUT_FIELDS",
+    "Configuration",
+    "Knob",
+    "RunRecord",
+    "check_keys",
+    "check_knobs",
+    "configuration_from_dict",
+    "fingerprint",
+]
 
 SCHEMA = 1
-ENGINES = ("vllm", "hf", "trtllm", "sglang", "tgi")
-MODES = ("closed_batch", "serving")
-STATUSES = ("completed", "out_of_memory", "timed_out", "crashed", "load_failed")
-PURPOSES = ("baseline", "search", "confirm")
-LATENCY_FIELDS = tuple(
-    f"{stat}_{metric}_ms"
-    for metric in ("ttft", "tpot", "itl", "e2el")
-    for stat in ("mean", "median", "p99")
-)
-THROUGHPUT_FIELDS = ("output_throughput", "total_throughput", "request_throughput")
-METRIC_FIELDS = (
-    *THROUGHPUT_FIELDS,
-    *LATENCY_FIELDS,
-    "repeats",
-    "throughput_ci95",
-    "energy_j_per_token",
-    "mean_power_w",
-    "peak_memory_gb",
-    "kv_cache_tokens",
-    "engine_start_s",
-    "measure_s",
-)
-
-Knob = str | int | float | bool | None
-
-
-def _refuse(name: str, value: object, want: str) -> InvalidRecordError:
-    return InvalidRecordError(f"{name}={value!r} must be {want}")
-
-
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise _refuse(name, value, f"one of {', '.join(choices)}")
-
-
-def _check_count(name: str, value: object, *, optional: bool = False) -> None:
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise _refuse(name, value, "a whole number of at least 1")
-
-
-def _check_measure(name: str, value: object, *, positive: bool) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _refuse(name, value, "a finite number or null")
-    if value < 0 or (positive and value == 0):
-        raise _refuse(name, value, "above zero or null" if positive else "zero or more, or null")
-
-
-def _check_text(name: str, value: object, *, optional: bool = False) -> None:
-    if value is None and optional:
-        return
-    if not isinstance(value, str) or not value.strip():
-        raise _refuse(name, value, "a non-empty text")
-
-
-def check_knobs(value: object) -> None:
-    """Refuse what is not a mapping of names to texts, finite numbers, booleans or null."""
-    if not isinstance(value, Mapping):
-        raise _refuse("knobs", value, "a mapping of engine arguments")
-    for key, knob in value.items():
-        if not isinstance(key, str) or not isinstance(knob, str | int | float | bool | None):
-            raise _refuse(f"knobs[{key!r}]", knob, "a text, number, true, false or null")
-        if isinstance(knob, float) and not math.isfinite(knob):
-            raise _refuse(f"knobs[{key!r}]", knob, "finite")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
-    """What defines a measurement: everything one could have chosen before running it.
-
-    Attributes:
-        n_gpus: GPUs of one replica (tensor parallel for vLLM, ``device_map`` shards for HF).
-        batch_size: Sequences in flight (``max_num_seqs``, pipeline ``batch_size``, concurrency).
-        input_len: Prompt tokens a request; ``None`` where the source does not say.
-        output_len: Generated tokens a request; ``None`` where the source does not say.
-        dtype: Weight format; ``None`` or ``auto`` means the model's own.
-        knobs: Other engine arguments, by vLLM's own names.
-    """
-
-    engine: str
-    model: str
-    gpu: str
-    n_gpus: int
-    batch_size: int
-    input_len: int | None = None
-    output_len: int | None = None
-    engine_version: str | None = None
-    dtype: str | None = None
-    quantization: str | None = None
-    mode: str = "closed_batch"
-    knobs: Mapping[str, Knob] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        _check_choice("engine", self.engine, ENGINES)
-        _check_choice("mode", self.mode, MODES)
-        for name in ("model", "gpu"):
-            _check_text(name, getattr(self, name))
-        for name in ("engine_version", "dtype", "quantization"):
-            _check_text(name, getattr(self, name), optional=True)
-        _check_count("n_gpus", self.n_gpus)
-        _check_count("batch_size", self.batch_size)
-        _check_count("input_len", self.input_len, optional=True)
-        _check_count("output_len", self.output_len, optional=True)
-        check_knobs(self.knobs)
-
-
-CONFIGURATION_FIELDS = tuple(f.name for f in dataclasses.fields(Configuration))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,31 +108,35 @@ class RunRecord(Configuration):
     notes: str | None = None
     suspect: bool = False
 
-    # Measures for which 0 is a real reading; every other measure must be above zero.
-    _MAY_BE_ZERO: ClassVar[frozenset[str]] = frozenset(
-        {"throughput_ci95", "mean_itl_ms", "median_itl_ms", "p99_itl_ms", "kv_cache_tokens"}
-    )
-
     def __post_init__(self) -> None:
         Configuration.__post_init__(self)
-        if self.schema != SCHEMA:
-            raise _refuse("schema", self.schema, f"{SCHEMA}, the only one this version reads")
-        _check_text("source", self.source)
-        _check_choice("status", self.status, STATUSES)
-        _check_choice("purpose", self.purpose, PURPOSES)
+        if type(self.schema) is not int or self.schema != SCHEMA:
+            raise refuse("schema", self.schema, f"{SCHEMA}, the only one this version reads")
+        check_text("source", self.source)
+        check_option("status", self.status, STATUSES)
+        check_option("purpose", self.purpose, PURPOSES)
         for name in ("session_id", "started_at", "notes"):
-            _check_text(name, getattr(self, name), optional=True)
-        for name in METRIC_FIELDS:
-            _check_measure(name, getattr(self, name), positive=name not in self._MAY_BE_ZERO)
+            check_text(name, getattr(self, name), optional=True)
+        self._check_measures()
         if not isinstance(self.environment, Mapping):
-            raise _refuse("environment", self.environment, "a mapping")
+            raise refuse("environment", self.environment, "a mapping")
+        if self.environment:
+            check_json("environment", dict(self.environment))
         if not isinstance(self.suspect, bool):
-            raise _refuse("suspect", self.suspect, "true or false")
+            raise refuse("suspect", self.suspect, "true or false")
+        self._check_run_key()
+
+    def _check_measures(self) -> None:
+        for name in METRIC_FIELDS:
+            value, may_be_zero = getattr(self, name), name in MAY_BE_ZERO
+            if name in COUNT_FIELDS:
+                check_count(name, value, optional=True, least=0 if may_be_zero else 1)
+            else:
+                check_measure(name, value, may_be_zero=may_be_zero)
         if self.status == "completed" and all(
             getattr(self, name) is None for name in (*THROUGHPUT_FIELDS, *LATENCY_FIELDS)
         ):
             raise InvalidRecordError("status=completed needs at least one measured throughput")
-        self._check_run_key()
 
     def _check_run_key(self) -> None:
         expected = fingerprint(self)
@@ -242,11 +179,7 @@ class RunRecord(Configuration):
             InvalidRecordError: Naming the key and, for an unknown one, the nearest known.
         """
         check_keys(row, RECORD_FIELDS, required=_REQUIRED)
-        values = {key: value for key, value in row.items() if value is not None}
-        missing = [name for name in _REQUIRED if name not in values]
-        if missing:
-            raise InvalidRecordError(f"missing {', '.join(missing)}")
-        return cls(**values)
+        return cls(**_present(row, RECORD_FIELDS, _REQUIRED))
 
 
 RECORD_FIELDS = tuple(
@@ -261,20 +194,6 @@ _REQUIRED = tuple(
     if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
 )
 _IDENTITY = ("source", *CONFIGURATION_FIELDS)
-
-
-def check_keys(row: Mapping[str, Any], known: tuple[str, ...], *, required: tuple[str, ...]) -> None:
-    """Refuse unknown and absent keys of a row.
-
-    Raises:
-        InvalidRecordError: Naming the first offender.
-    """
-    for key in row:
-        if key not in known:
-            raise InvalidRecordError(f"unknown key {key!r}.{did_you_mean(str(key), known)}")
-    missing = [name for name in required if name not in row]
-    if missing:
-        raise InvalidRecordError(f"missing {', '.join(missing)}")
 
 
 def fingerprint(record: RunRecord) -> str:
@@ -293,8 +212,13 @@ def configuration_from_dict(row: Mapping[str, Any]) -> Configuration:
     """
     required = ("engine", "model", "gpu", "n_gpus", "batch_size")
     check_keys(row, RECORD_FIELDS, required=required)
-    values = {k: v for k, v in row.items() if k in CONFIGURATION_FIELDS and v is not None}
-    missing = [name for name in required if name not in values]
-    if missing:
-        raise InvalidRecordError(f"missing {', '.join(missing)}")
-    return Configuration(**values)
+    return Configuration(**_present(row, CONFIGURATION_FIELDS, required))
+
+
+def _present(
+    row: Mapping[str, Any], fields: tuple[str, ...], required: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the values of ``fields`` that are not null; a required null counts as missing."""
+    values = {key: row[key] for key in fields if row.get(key) is not None}
+    check_keys(values, fields, required=required)
+    return values

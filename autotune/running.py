@@ -12,7 +12,7 @@ from autotune.errors import InvalidConfigError, StoreError
 from autotune.journal import open_journal
 from autotune.progress import StudyProgress, outcome
 from autotune.records import RunRecord
-from autotune.spec import MeasurePolicy, StudySpec
+from autotune.spec import StudySpec
 from autotune.study import Study, new_session_id, plan
 
 if TYPE_CHECKING:

@@ -1,133 +1,42 @@
-"""What to measure: engine settings, workload, limits and the study, validated at one edge.
+"""StudySpec: what to measure, validated at one edge; everything it is made of is importable here.
 
 Nothing here reads a file, the environment or the clock; ``StudySpec.from_dict`` is the edge where
 outside input becomes typed, and it refuses unknown keys.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from autotune.checks import (
+    check_choice,
+    check_name,
+    check_positive,
+    check_positive_int,
+    check_seed,
+    check_switch,
+    parse_counts,
+    refuse_setting,
+)
+from autotune.demand import MeasurePolicy, Slo, Workload
+from autotune.engine_config import DTYPES, RUNNABLE_ENGINES, EngineConfig
 from autotune.errors import InvalidConfigError, did_you_mean
-from autotune.records import ENGINES, MODES, Knob, check_knobs
+from autotune.records import ENGINES, PURPOSES, Knob, check_knobs
 
-RUNNABLE_ENGINES = ("vllm", "hf")
-DTYPES = ("auto", "float32", "float16", "bfloat16")
-_FIXED_BY_AUTOTUNE = {
-    "model": "--model",
-    "tensor_parallel_size": "--n-gpus",
-    "max_num_seqs": "--batch-sizes",
-    "dtype": "--dtype",
-    "quantization": "--quantization",
-    "seed": "--seed",
-}
-
-
-def _refuse(name: str, value: object, want: str) -> InvalidConfigError:
-    return InvalidConfigError(f"{name}={value!r} must be {want}")
-
-
-def check_positive_int(name: str, value: object) -> None:
-    """Refuse anything but a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise _refuse(name, value, "a whole number of at least 1")
-
-
-def check_positive(name: str, value: object) -> None:
-    """Refuse anything but a finite number above zero."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
-        raise _refuse(name, value, "a number above zero")
-
-
-def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    """Refuse a value that is not one of ``choices``, naming the nearest."""
-    if value not in choices:
-        hint = did_you_mean(str(value), choices)
-        raise InvalidConfigError(f"{name}={value!r} is not one of {', '.join(choices)}.{hint}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineConfig:
-    """What one engine start fixes.
-
-    Attributes:
-        model: Catalogue name, or a directory with a config.json.
-        gpu: Catalogue name of the GPU it runs on.
-        n_gpus: GPUs of one replica.
-        knobs: Further engine arguments by the engine's own names.
-    """
-
-    engine: str
-    model: str
-    gpu: str
-    n_gpus: int = 1
-    dtype: str = "auto"
-    quantization: str | None = None
-    knobs: Mapping[str, Knob] = field(default_factory=dict)
-    trust_remote_code: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_choice("engine", self.engine, RUNNABLE_ENGINES)
-        check_choice("dtype", self.dtype, DTYPES)
-        check_positive_int("n_gpus", self.n_gpus)
-        for knob in self.knobs:
-            if knob in _FIXED_BY_AUTOTUNE:
-                raise InvalidConfigError(
-                    f"knob {knob!r} is set by autotune itself; use {_FIXED_BY_AUTOTUNE[knob]}"
-                )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """The requests: their mode and their lengths in tokens."""
-
-    mode: str = "closed_batch"
-    input_len: int = 512
-    output_len: int = 128
-
-    def __post_init__(self) -> None:
-        check_choice("mode", self.mode, MODES)
-        check_positive_int("input_len", self.input_len)
-        check_positive_int("output_len", self.output_len)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slo:
-    """Latency limits; ``None`` where there is none."""
-
-    max_ttft_ms: float | None = None
-    max_tpot_ms: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("max_ttft_ms", "max_tpot_ms"):
-            if getattr(self, name) is not None:
-                check_positive(name, getattr(self, name))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasurePolicy:
-    """When a measurement is good enough.
-
-    After ``warmups`` passes of the same shape, passes repeat until the 95 % confidence interval of
-    the throughput is within ``target_ci95`` of its mean (never before ``min_repeats``), or
-    ``max_repeats`` or ``time_budget_s`` is reached.
-    """
-
-    warmups: int = 1
-    min_repeats: int = 3
-    max_repeats: int = 20
-    target_ci95: float = 0.02
-    time_budget_s: float = 60.0
-
-    def __post_init__(self) -> None:
-        for name in ("warmups", "min_repeats", "max_repeats"):
-            check_positive_int(name, getattr(self, name))
-        for name in ("target_ci95", "time_budget_s"):
-            check_positive(name, getattr(self, name))
-        if self.max_repeats < self.min_repeats:
-            raise _refuse("max_repeats", self.max_repeats, f"at least min_repeats={self.min_repeats}")
+__all__ = [
+    "DTYPES",
+    "RUNNABLE_ENGINES",
+    "EngineConfig",
+    "MeasurePolicy",
+    "Slo",
+    "StudySpec",
+    "Workload",
+    "check_choice",
+    "check_positive",
+    "check_positive_int",
+    "parse_counts",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,24 +60,32 @@ class StudySpec:
     quantization: str | None = None
     knobs: Mapping[str, Knob] = field(default_factory=dict)
     trust_remote_code: bool = False
-    policy: MeasurePolicy = MeasurePolicy()
+    policy: MeasurePolicy = field(default_factory=MeasurePolicy)
     purpose: str = "search"
     seed: int = 0
     start_timeout_s: float = 1800.0
     stall_timeout_s: float = 600.0
 
     def __post_init__(self) -> None:
-        for name in ("engines", "n_gpus", "batch_sizes", "workloads"):
-            if not getattr(self, name):
-                raise _refuse(name, getattr(self, name), "at least one value")
-            if len(set(getattr(self, name))) != len(getattr(self, name)):
-                raise _refuse(name, getattr(self, name), "free of repetitions")
+        check_name("model", self.model)
+        check_name("gpu", self.gpu, optional=True)
+        check_name("quantization", self.quantization, optional=True)
         for engine in self.engines:
             check_choice("engine", engine, RUNNABLE_ENGINES)
         for name in ("n_gpus", "batch_sizes"):
             for value in getattr(self, name):
                 check_positive_int(name, value)
+        for name in ("engines", "n_gpus", "batch_sizes", "workloads"):
+            values = getattr(self, name)
+            if not values:
+                raise refuse_setting(name, values, "at least one value")
+            if len(set(values)) != len(values):
+                raise refuse_setting(name, values, "free of repetitions")
         check_choice("dtype", self.dtype, DTYPES)
+        check_choice("purpose", self.purpose, PURPOSES)
+        check_switch("trust_remote_code", self.trust_remote_code)
+        check_seed("seed", self.seed)
+        check_knobs(self.knobs)
         for name in ("start_timeout_s", "stall_timeout_s"):
             check_positive(name, getattr(self, name))
 
@@ -190,15 +107,9 @@ class StudySpec:
         """
         check_study_keys("study", data, cls)
         values = dict(data)
-        for name, read in (("engines", _texts), ("n_gpus", parse_counts), ("batch_sizes", parse_counts)):
+        for name, read in _READ.items():
             if name in values:
                 values[name] = read(values[name])
-        if "knobs" in values:
-            values["knobs"] = _flat_knobs(values["knobs"])
-        if "workloads" in values:
-            values["workloads"] = tuple(_nested(Workload, "workload", w) for w in values["workloads"])
-        if "policy" in values:
-            values["policy"] = _nested(MeasurePolicy, "policy", values["policy"])
         if "model" not in values:
             raise InvalidConfigError("study: missing key 'model'")
         return cls(**values)
@@ -211,7 +122,9 @@ def check_study_keys(where: str, data: object, cls: type[Any]) -> None:
     known = [f.name for f in dataclasses.fields(cls)]
     for key in data:
         if key not in known:
-            raise InvalidConfigError(f"{where}: unknown key {key!r}.{did_you_mean(str(key), known)}")
+            raise InvalidConfigError(
+                f"{where}: unknown key {key!r}.{did_you_mean(str(key), known)}"
+            )
 
 
 def _nested(cls: type[Any], where: str, data: object) -> Any:
@@ -220,10 +133,19 @@ def _nested(cls: type[Any], where: str, data: object) -> Any:
     return cls(**data)
 
 
+def _workloads(data: object) -> tuple[Workload, ...]:
+    items = data if isinstance(data, list | tuple) else [data]
+    return tuple(_nested(Workload, "workload", item) for item in items)
+
+
+def _policy(data: object) -> Any:
+    return _nested(MeasurePolicy, "policy", data)
+
+
 def _flat_knobs(data: object) -> dict[str, Knob]:
     """Accept ``{vllm: {enforce_eager: true}}`` as well as ``{vllm.enforce_eager: true}``."""
     if not isinstance(data, Mapping):
-        raise _refuse("knobs", data, "a mapping of engine arguments")
+        raise refuse_setting("knobs", data, "a mapping of engine arguments")
     flat: dict[str, Knob] = {}
     for key, value in data.items():
         if isinstance(value, Mapping) and key in ENGINES:
@@ -236,43 +158,17 @@ def _flat_knobs(data: object) -> dict[str, Knob]:
 
 def _texts(value: object) -> tuple[str, ...]:
     items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
-        raise _refuse("engines", value, f"a list of {', '.join(ENGINES)}")
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise refuse_setting("engines", value, f"a list of {', '.join(ENGINES)}")
     return tuple(item.strip() for item in items)
 
 
-def parse_counts(value: object) -> tuple[int, ...]:
-    """Read ``'1:512'`` (doubling), ``'1,3,7'`` (a list), a number or a list of numbers.
-
-    >>> parse_counts("1:8"), parse_counts("1,3"), parse_counts(4)
-    ((1, 2, 4, 8), (1, 3), (4,))
-
-    Raises:
-        InvalidConfigError: For anything else, and for numbers below 1.
-    """
-    if isinstance(value, int):
-        value = [value]
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        for item in value:
-            check_positive_int("count", item)
-        return tuple(value)
-    counts: list[int] = []
-    for part in str(value).split(","):
-        counts.extend(_parse_range(part.strip(), str(value)))
-    return tuple(dict.fromkeys(counts))
-
-
-def _parse_range(part: str, whole: str) -> list[int]:
-    first, colon, last = part.partition(":")
-    try:
-        low, high = int(first), int(last) if colon else int(first)
-    except ValueError:
-        raise _refuse("count", whole, "like 1:512 (doubling) or 1,3,7") from None
-    check_positive_int("count", low)
-    if high < low:
-        raise _refuse("count", whole, f"rising, but {high} is below {low}")
-    counts = []
-    while low <= high:
-        counts.append(low)
-        low *= 2
-    return counts
+# How the values of a study file become the fields of a StudySpec; the others are taken as they are.
+_READ: Mapping[str, Callable[[object], Any]] = {
+    "engines": _texts,
+    "n_gpus": parse_counts,
+    "batch_sizes": parse_counts,
+    "knobs": _flat_knobs,
+    "workloads": _workloads,
+    "policy": _policy,
+}

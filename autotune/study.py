@@ -16,8 +16,8 @@ from autotune.errors import InvalidConfigError
 from autotune.gpus import detect_cpu, detect_gpus, find_gpu
 from autotune.journal import Journal
 from autotune.local_models import identify_model
-from autotune.models import ModelProfile
 from autotune.records import Configuration, RunRecord
+from autotune.space import check_lengths, check_split
 from autotune.spec import EngineConfig, StudySpec, Workload
 
 
@@ -75,25 +75,6 @@ def resolve_host(gpu: str | None, n_gpus: int) -> str:
     if n_gpus > count:
         raise InvalidConfigError(f"n_gpus={n_gpus} is too many: this host has {count} x {here.name}")
     return here.name
-
-
-def check_split(profile: ModelProfile, engine: str, n_gpus: int) -> None:
-    """Refuse a tensor-parallel size that the attention heads cannot be split over."""
-    if engine == "vllm" and profile.n_heads % n_gpus:
-        raise InvalidConfigError(
-            f"n_gpus={n_gpus}: the {profile.n_heads} attention heads of {profile.name} "
-            "cannot be split evenly; use a divisor"
-        )
-
-
-def check_lengths(profile: ModelProfile, workload: Workload) -> None:
-    """Refuse a workload longer than the model's context."""
-    wanted = workload.input_len + workload.output_len
-    if wanted > profile.max_model_len:
-        raise InvalidConfigError(
-            f"input_len + output_len = {wanted} is beyond the {profile.max_model_len} tokens "
-            f"that {profile.name} takes"
-        )
 
 
 def plan(spec: StudySpec) -> list[Group]:

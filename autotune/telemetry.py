@@ -15,10 +15,16 @@ class Meter:
     """Samples while a ``with`` block runs; ``readings`` holds the RunRecord fields afterwards.
 
     Energy comes from the GPU's own counter where it has one (Volta and newer), otherwise from the
-    mean of the sampled power; power and energy are summed over the GPUs, memory is the largest.
+    mean of the sampled power; power and energy are summed over the GPUs. Memory is the largest
+    reading, of the fullest GPU or of this process on a CPU, and holds what an engine reserves for
+    its KV cache at the start. What cannot be read stays out.
+
+    Args:
+        n_gpus: The first so many visible GPUs; 0 on a CPU.
     """
 
     def __init__(self, n_gpus: int, *, interval_s: float = 0.1) -> None:
+        self._n_gpus = n_gpus
         self._nvml, self._handles = _open_nvml(n_gpus)
         self._interval_s = interval_s
         self._stop = threading.Event()
@@ -29,7 +35,7 @@ class Meter:
         self.readings: dict[str, float] = {}
 
     def __enter__(self) -> Self:
-        self._energy_begin = self._energy_counter()
+        self._energy_begin = self._energy_j()
         self._begin = time.perf_counter()
         self._thread.start()
         return self
@@ -43,7 +49,7 @@ class Meter:
         self._stop.set()
         self._thread.join()
         duration = time.perf_counter() - self._begin
-        energy_end = self._energy_counter()
+        energy_end = self._energy_j()
         mean_power = sum(self._power_w) / len(self._power_w) if self._power_w else None
         if self._energy_begin is not None and energy_end is not None and duration >= 1:
             self.energy_j = energy_end - self._energy_begin
@@ -57,35 +63,50 @@ class Meter:
 
     def _sample(self) -> None:
         while True:
-            if self._handles:
-                self._power_w.append(
-                    sum(self._nvml.nvmlDeviceGetPowerUsage(h) for h in self._handles) / 1e3
-                )
-                used = max(self._nvml.nvmlDeviceGetMemoryInfo(h).used for h in self._handles)
-            else:
-                used = resident_bytes()
-            self._memory_gb = max(self._memory_gb, used / GIB)
+            power_w = self._sum_of("nvmlDeviceGetPowerUsage")
+            if power_w is not None:
+                self._power_w.append(power_w / 1e3)
+            self._memory_gb = max(self._memory_gb, self._memory_bytes() / GIB)
             if self._stop.wait(self._interval_s):
                 return
 
-    def _energy_counter(self) -> float | None:
+    def _memory_bytes(self) -> int:
+        if self._n_gpus == 0:
+            return resident_bytes()
+        used = self._read("nvmlDeviceGetMemoryInfo")
+        return max((int(info.used) for info in used), default=0)
+
+    def _energy_j(self) -> float | None:
+        energy_mj = self._sum_of("nvmlDeviceGetTotalEnergyConsumption")
+        return None if energy_mj is None else energy_mj / 1e3
+
+    def _sum_of(self, query: str) -> float | None:
+        values = self._read(query)
+        return sum(values) if values else None
+
+    def _read(self, query: str) -> list[Any]:
+        """Return one reading a GPU, or none at all: a meter that fails must not end the run."""
         if not self._handles:
-            return None
+            return []
         try:
-            counters = [self._nvml.nvmlDeviceGetTotalEnergyConsumption(h) for h in self._handles]
+            return [getattr(self._nvml, query)(handle) for handle in self._handles]
         except self._nvml.NVMLError:
-            return None
-        return sum(counters) / 1e3
+            return []
 
 
 def resident_bytes() -> int:
-    """Return this process's resident memory (Linux)."""
-    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    """Return this process's resident memory; 0 where /proc does not tell."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return 0
     return int(pages) * _PAGE
 
 
 def _open_nvml(n_gpus: int) -> tuple[Any, list[Any]]:
     """Return the NVML module and handles of the first ``n_gpus`` visible devices."""
+    if n_gpus == 0:
+        return None, []
     try:
         import pynvml
     except ImportError:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
+from mlflow.entities import Experiment, Metric, Param, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from autotune.cache import RecordCache, store_directory
@@ -224,9 +224,7 @@ def run_name(record: RunRecord) -> str:
 
 def params_of(record: RunRecord) -> dict[str, str]:
     """Return the configuration as MLflow params; nulls are left out."""
-    params = {
-        name: str(value) for name in _PARAMS if (value := getattr(record, name)) is not None
-    }
+    params = {name: str(value) for name in _PARAMS if (value := getattr(record, name)) is not None}
     return params | {f"knobs.{name}": json.dumps(v)[:6000] for name, v in record.knobs.items()}
 
 

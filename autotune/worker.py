@@ -7,33 +7,27 @@ Requests: ``{"op": "start", "config", "max_batch_size", "max_model_len"}``, then
 Events: ``started``, ``pass`` (one a finished pass), ``measured``, ``failed``.
 """
 
-import ctypes
 import dataclasses
 import json
 import os
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from autotune.demand import MeasurePolicy, Workload
+from autotune.engine_config import EngineConfig
 from autotune.engines.base import Engine, EngineInfo, create_engine
 from autotune.engines.prompts import random_prompts
 from autotune.errors import TrialError
 from autotune.failures import classify
 from autotune.metrics import Pass, output_throughputs, relative_ci95, summarize
-from autotune.spec import EngineConfig, MeasurePolicy, Workload
+from autotune.processes import guard_group
 from autotune.telemetry import Meter
 
-_PR_SET_PDEATHSIG = 1
+_GRACE_S = 3.0
 Emit = Callable[..., None]
-
-
-def die_with_parent() -> None:
-    """Ask Linux to end this process when its parent ends, however that happens."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def is_precise(passes: list[Pass], policy: MeasurePolicy, elapsed_s: float) -> bool:
@@ -49,9 +43,13 @@ def is_precise(passes: list[Pass], policy: MeasurePolicy, elapsed_s: float) -> b
 
 
 def measure(
-    engine: Engine, info: EngineInfo, request: Mapping[str, Any], n_gpus: int, emit: Emit
+    engine: Engine, info: EngineInfo, request: Mapping[str, Any], *, n_gpus: int, emit: Emit
 ) -> dict[str, float | int | None]:
-    """Warm one shape up, repeat it until the policy is met, and return its metrics."""
+    """Warm one shape up, repeat it until the policy is met, and return its metrics.
+
+    Args:
+        n_gpus: GPUs to read power and memory of; 0 on a CPU.
+    """
     policy = MeasurePolicy(**request["policy"])
     workload = Workload(**request["workload"])
     batch_size, seed = request["batch_size"], request["seed"]
@@ -84,7 +82,7 @@ class Worker:
         self._emit = emit
         self._engine: Engine | None = None
         self._info: EngineInfo | None = None
-        self._n_gpus = 1
+        self._n_gpus = 0
 
     def handle(self, request: Mapping[str, Any]) -> None:
         """Answer one request with ``started``, ``measured`` or ``failed``."""
@@ -93,8 +91,11 @@ class Worker:
             if request["op"] == "start":
                 self._start(request)
             else:
-                assert self._engine is not None and self._info is not None
-                row = measure(self._engine, self._info, request, self._n_gpus, self._emit)
+                if self._engine is None or self._info is None:
+                    raise TrialError("load_failed", "no engine has been started")
+                row = measure(
+                    self._engine, self._info, request, n_gpus=self._n_gpus, emit=self._emit
+                )
                 self._emit("measured", metrics=row)
         except TrialError as error:
             self._emit("failed", status=error.status, message=str(error))
@@ -105,7 +106,7 @@ class Worker:
 
     def _start(self, request: Mapping[str, Any]) -> None:
         config = EngineConfig(**request["config"])
-        self._n_gpus = config.n_gpus
+        self._n_gpus = 0 if config.is_on_cpu else config.n_gpus
         begin = time.perf_counter()
         self._engine = create_engine(config.engine)
         self._info = self._engine.start(
@@ -122,8 +123,10 @@ class Worker:
 
 def main() -> None:
     """Serve the session that started this process."""
-    die_with_parent()
-    events = os.fdopen(int(os.environ["AUTOTUNE_EVENTS_FD"]), "w", encoding="utf-8")
+    events_fd = int(os.environ["AUTOTUNE_EVENTS_FD"])
+    guard_group(lifeline=sys.stdin.fileno(), close=(events_fd,), grace_s=_GRACE_S)
+    os.set_inheritable(events_fd, False)
+    events = os.fdopen(events_fd, "w", encoding="utf-8")
 
     def emit(event: str, **fields: Any) -> None:
         events.write(json.dumps({"event": event, **fields}) + "\n")
@@ -132,7 +135,7 @@ def main() -> None:
     worker = Worker(emit)
     for line in sys.stdin:
         worker.handle(json.loads(line))
-    # An engine's own threads may hold the interpreter; everything worth keeping is with the session.
+    # An engine's own threads may hold the interpreter; the session has everything worth keeping.
     sys.stdout.flush()
     os._exit(0)
 

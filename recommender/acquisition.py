@@ -12,7 +12,7 @@ _NORMAL_95: Final = 1.6449
 def best_expected(predictions: Sequence[Prediction], excluded: Sequence[int] = ()) -> int:
     """Return the index of the highest throughput times the probability to run at all."""
     candidates = [i for i in range(len(predictions)) if i not in excluded]
-    return max(candidates, key=lambda i: (expected(predictions[i]), -i))
+    return max(candidates, key=lambda i: (expected(predictions[i]), predictions[i].p_feasible, -i))
 
 
 def expected(prediction: Prediction) -> float:

@@ -6,7 +6,8 @@ from autotune.local_models import is_model_directory
 from autotune.spec import Workload
 from recommender import ledger
 from recommender.context import open_context
-from recommender.recommend import Query, Recommendation, recommend
+from recommender.query import Query
+from recommender.recommend import Recommendation, recommend
 
 
 def advise(

@@ -12,17 +12,10 @@ from autotune.errors import InvalidConfigError, UnknownGpuError, UnknownModelErr
 from autotune.gpus import find_gpu
 from autotune.models import find_model
 from autotune.records import Configuration, RunRecord
+from recommender.candidates import Candidate, cell, enumerate_configurations, price
 from recommender.predictor import Predictor
-from recommender.recommend import (
-    Candidate,
-    Query,
-    Recommendation,
-    cell,
-    enumerate_configurations,
-    price,
-    rank,
-    score,
-)
+from recommender.query import Query
+from recommender.recommend import Recommendation, rank, score
 
 
 class Device(Protocol):

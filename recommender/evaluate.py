@@ -86,7 +86,7 @@ def _table(
             for runs in sorted({outcome.runs for outcome in found}):
                 group = [o for o in found if o.method == method and o.runs == runs]
                 if group:
-                    row = {"protocol": protocol, "engine": engine}
+                    row: dict[str, Any] = {"protocol": protocol, "engine": engine}
                     row |= {"source_gpu": source or None, "target_gpu": target}
                     rows.append(row | {"method": method, "runs": runs} | _summary(group))
     return rows

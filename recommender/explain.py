@@ -1,15 +1,11 @@
 """Why: one paragraph for a person."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from autotune.gpus import GpuSpec
 from autotune.models import ModelProfile
-
-if TYPE_CHECKING:
-    from recommender.recommend import Candidate, Query
+from recommender.candidates import Candidate
+from recommender.query import Query
 
 _BOTTLENECK = {
     "weights": "reading the weights once a step limits it, so larger batches still pay",
@@ -85,7 +81,9 @@ def _neighbours(best: Candidate, feasible: Sequence[Candidate]) -> str:
 
 def _excluded(n_feasible: int, n_all: int) -> str:
     excluded = n_all - n_feasible
-    return f"{excluded} of {n_all} configurations were left out: they would not fit." * bool(excluded)
+    return f"{excluded} of {n_all} configurations were left out: they would not fit." * bool(
+        excluded
+    )
 
 
 def _versus_keep(best: Candidate, keep: Candidate | None) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autotune.records import RunRecord
 from recommender.facts import Array, Facts
@@ -20,12 +21,19 @@ _GB: Final = 2.0**30
 _LOGIT_BYTES: Final = 4.0
 _OFFLOAD_USES: Final = 0.9
 _LEAST_ROOM_GB: Final = 0.05
+_OVERFLOW: Final = 5.0
+_MOST_OVERFLOW: Final = 2.0
 _RAN: Final = 0.99
+_RAN_ELSEWHERE: Final = 0.9
+_FAILED_ELSEWHERE: Final = 0.02
 _LOGIT_COPIES: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 _PRIOR_SD: Final = np.array([3.0, 2.0, 2.0])
 _SHIFT_SD: Final = 2.0
 _NEWTON_STEPS: Final = 40
 _FAMILIES: Final = ("hf", "other")
+
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +61,7 @@ PRIOR: Final = Feasibility(
 
 
 def probability(
-    model: Feasibility, facts: Facts, known: Facts, outcome: Array, same: Array
+    model: Feasibility, facts: Facts, known: Facts, outcome: Array, same: Mask
 ) -> Array:
     """Return the probability that each configuration runs, shape (n,).
 
@@ -70,14 +78,21 @@ def probability(
         shifts = [_shift(known_odds[group], outcome[group]) for group in groups]
         odds = odds + np.array(shifts)[inverse.reshape(-1)]
     chance = _sigmoid(odds)
-    if len(outcome):
-        harder, easier = _dominates(facts, known, same)
-        chance = np.where((easier & (outcome > 0)).any(axis=1), np.maximum(chance, _RAN), chance)
-        chance = np.where((harder & (outcome == 0)).any(axis=1), 0.0, chance)
-    return chance
+    return _ruled(chance, facts, known, outcome, same) if len(outcome) else chance
 
 
-def _dominates(facts: Facts, known: Facts, same: Array) -> tuple[Array, Array]:
+def _ruled(chance: Array, facts: Facts, known: Facts, outcome: Array, same: Mask) -> Array:
+    """Return the chances after what known runs rule: firm on the same GPU, nearly so on another."""
+    harder, easier = _dominates(facts, known, same)
+    here = facts["memory_gb"][:, None] == known["memory_gb"][None, :]
+    ran, failed = outcome > 0, outcome == 0
+    chance = np.where((easier & ran).any(axis=1), np.maximum(chance, _RAN_ELSEWHERE), chance)
+    chance = np.where((easier & here & ran).any(axis=1), np.maximum(chance, _RAN), chance)
+    chance = np.where((harder & failed).any(axis=1), np.minimum(chance, _FAILED_ELSEWHERE), chance)
+    return np.where((harder & here & failed).any(axis=1), 0.0, chance)
+
+
+def _dominates(facts: Facts, known: Facts, same: Mask) -> tuple[Mask, Mask]:
     """Return where a configuration needs at least, and at most, what a known run needed, (n, m)."""
     demand = (
         facts["batch_size"][:, None] - known["batch_size"][None, :],
@@ -135,7 +150,8 @@ def _design(facts: Facts, copies: float) -> Array:
     available = facts["memory_available_gb"]
     room = (available - np.minimum(weights, _OFFLOAD_USES * available)).clip(min=_LEAST_ROOM_GB)
     hf = np.log(facts["batch_size"] * each / room)
-    other = np.where(facts["fits"] > 0, -np.log(facts["max_sequences"]), 4.0)
+    overflow = np.log(facts["memory_total_gb"] / available).clip(0.0, _MOST_OVERFLOW)
+    other = np.where(facts["fits"] > 0, -np.log(facts["max_sequences"]), _OVERFLOW * (1 + overflow))
     offloaded = np.where(is_hf, (1 - available / weights.clip(min=1e-9)).clip(min=0.0), 0.0)
     return np.stack((np.ones(len(facts)), np.where(is_hf, hf, other), offloaded), axis=1)
 

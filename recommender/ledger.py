@@ -13,7 +13,9 @@ from autotune.cache import write_atomically
 from autotune.errors import InvalidConfigError
 from autotune.spec import Workload
 from autotune.tracking_api import DocumentStore
-from recommender.recommend import Candidate, Query, Recommendation
+from recommender.candidates import Candidate
+from recommender.query import Query
+from recommender.recommend import Recommendation
 
 FOLDER = "recommendations"
 _LOGGED = "logged"
@@ -141,7 +143,9 @@ def _log_confirmation(store: DocumentStore, path: Path, document: Mapping[str, A
             "recommendation_id": document["recommendation_id"],
             "model": document["model"],
             "gpu": document["target_gpu"],
-            **({} if winner is None else {k: winner[k] for k in ("engine", "n_gpus", "batch_size")}),
+            **(
+                {} if winner is None else {k: winner[k] for k in ("engine", "n_gpus", "batch_size")}
+            ),
         },
         metrics=metrics,
         note=document["summary"],

@@ -1,10 +1,9 @@
 """This host as the device that confirms: configurations run here, each journalled at once."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from autotune.bench import Bench, BenchListener, Start
+from autotune.bench import Bench, Start
 from autotune.engines.knobs import engine_version
 from autotune.errors import InvalidConfigError
 from autotune.records import Configuration, RunRecord

@@ -23,7 +23,7 @@ from recommender.trees import Forest, load_forest
 PRETRAINED: Final = Path(__file__).parent / "pretrained"
 ENOUGH_RUNS: Final = 3
 _MILLISECONDS: Final = 1000.0
-_DOES_NOT_FIT: Final = 0.05
+_LIKELY: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Prediction:
 
     Attributes:
         output_throughput: Generated tokens/s (median); ``low`` and ``high`` bound it with 90 %.
-        fits: Whether memory arithmetic and known failures let it run.
+        fits: Whether it more likely runs than not, by memory arithmetic and known outcomes.
         memory_gb: Memory of the fullest GPU, in 2**30 bytes.
         roofline_throughput: Tokens/s of the calibrated roofline alone.
         bottleneck: weights, kv_reads, prefill, communication or overhead.
@@ -102,7 +102,7 @@ class Predictor:
         tpot = prior.roofline.tpot_s * slow[:, 1] * factor * _MILLISECONDS
         middle, low, high = (np.exp(log_throughput + side * half) for side in (0, -1, 1))
         bottleneck = prior.roofline.bottleneck
-        fits = (knowledge.facts["fits"] > 0) & (chance > _DOES_NOT_FIT)
+        fits = chance >= _LIKELY
         return [
             Prediction(
                 output_throughput=float(middle[i]),

@@ -58,7 +58,7 @@ def scorable(records: Sequence[RunRecord], engine: str) -> list[RunRecord]:
 
 def cases_of(records: Sequence[RunRecord], protocol: Protocol, engine: str) -> list[Case]:
     """Return the cases of a protocol, in a fixed order."""
-    groups: dict[tuple[str, ...], dict[str, list[RunRecord]]] = defaultdict(
+    groups: dict[tuple[str, str, str, str], dict[str, list[RunRecord]]] = defaultdict(
         lambda: defaultdict(list)
     )
     for record in scorable(records, engine):
@@ -102,7 +102,7 @@ def _sources(
 
 def _case(
     protocol: Protocol,
-    key: tuple[str, ...],
+    key: tuple[str, str, str, str],
     by_gpu: dict[str, list[RunRecord]],
     source: str | None,
     target: str,

@@ -118,7 +118,8 @@ def peak_throughput(facts: Facts) -> Array:
 def experts_touched(experts: Array, per_token: Array, tokens: Array) -> Array:
     """Return the expected number of distinct experts that ``tokens`` tokens are routed to."""
     share = np.divide(per_token, experts, out=np.ones_like(experts), where=experts > 0)
-    return experts * -np.expm1(tokens * np.log1p(-np.minimum(share, 1 - 1e-12)))
+    touched: Array = experts * -np.expm1(tokens * np.log1p(-np.minimum(share, 1 - 1e-12)))
+    return touched
 
 
 def _bytes_per_param(facts: Facts) -> Array:
@@ -140,7 +141,8 @@ def _offload_s(f: Facts, c: Mapping[str, Array | float], is_hf: NDArray[np.bool_
     """Return seconds a step to fetch what Hugging Face keeps in the host's memory."""
     room = f["n_gpus"] * f["memory_gb"] * _GB * _USABLE_MEMORY
     outside = np.where(is_hf & (f["is_cpu"] == 0), (f["weight_bytes"] - room).clip(min=0.0), 0.0)
-    return outside / c["pcie_bytes_s"]
+    seconds: Array = outside / c["pcie_bytes_s"]
+    return seconds
 
 
 def _context(f: Facts) -> Array:

@@ -29,6 +29,7 @@ from recommender.trees import load_forest
 
 N_FOLDS: Final = 5
 ROUNDS: Final = 150
+FURTHER_ROUNDS: Final = 60
 FEWEST_ROWS: Final = 10
 RESIDUAL_CLIP: Final = 1.5
 PARAMETERS: Final[Mapping[str, Any]] = {
@@ -218,3 +219,25 @@ def _summary(data: Dataset, n_given: int, seed: int) -> dict[str, Any]:
         "seed": seed,
         "xgboost": xgboost.__version__,
     }
+
+
+def load_booster(directory: Path) -> xgboost.Booster:
+    """Return the trees of a saved surrogate as a booster."""
+    booster = xgboost.Booster()
+    booster.load_model(str(directory / TREES_FILE))
+    return booster
+
+
+def go_on(
+    booster: xgboost.Booster, *, features: Array, label: Array, weight: Array, seed: int
+) -> xgboost.Booster:
+    """Boost further towards ``label``, shape (n,), from what the booster says already."""
+    matrix = xgboost.DMatrix(
+        features,
+        label=label,
+        weight=weight,
+        feature_names=list(FEATURE_NAMES),
+        nthread=int(PARAMETERS["nthread"]),
+    )
+    parameters = {**PARAMETERS, "seed": seed, "min_child_weight": 1.0, "lambda": 1.0}
+    return xgboost.train(parameters, matrix, num_boost_round=FURTHER_ROUNDS, xgb_model=booster)

@@ -1,0 +1,89 @@
+"""Checks of what a user sets, and the shorthand for lists of counts."""
+
+import re
+from collections.abc import Sequence
+
+from autotune.errors import InvalidConfigError, did_you_mean
+
+_RANGE = re.compile(r"([0-9]{1,9})(?::([0-9]{1,9}))?")
+
+
+def refuse_setting(name: str, value: object, want: str) -> InvalidConfigError:
+    """Return the error for a setting that cannot be meant."""
+    text = repr(value)
+    return InvalidConfigError(f"{name}={text[:200]} must be {want}")
+
+
+def check_positive_int(name: str, value: object) -> None:
+    """Refuse anything but a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 10**9:
+        raise refuse_setting(name, value, "a whole number of at least 1")
+
+
+def check_positive(name: str, value: object) -> None:
+    """Refuse anything but a finite number above zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
+        raise refuse_setting(name, value, "a number above zero")
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Refuse a value that is not one of ``choices``, naming the nearest."""
+    if value not in choices:
+        hint = did_you_mean(str(value), choices)
+        raise InvalidConfigError(f"{name}={value!r} is not one of {', '.join(choices)}.{hint}")
+
+
+def check_name(name: str, value: object, *, optional: bool = False) -> None:
+    """Refuse anything but a non-empty text."""
+    if (value is None and optional) or (isinstance(value, str) and value.strip()):
+        return
+    raise refuse_setting(name, value, "a non-empty text")
+
+
+def check_switch(name: str, value: object) -> None:
+    """Refuse anything but true or false."""
+    if not isinstance(value, bool):
+        raise refuse_setting(name, value, "true or false")
+
+
+def check_seed(name: str, value: object) -> None:
+    """Refuse anything but a whole number that every generator takes."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
+        raise refuse_setting(name, value, "a whole number from 0 to 2147483647")
+
+
+def parse_counts(value: object) -> tuple[int, ...]:
+    """Read ``'1:512'`` (doubling), ``'1,3,7'`` (a list), a number or a list of numbers.
+
+    >>> parse_counts("1:8"), parse_counts("1,3"), parse_counts(4)
+    ((1, 2, 4, 8), (1, 3), (4,))
+
+    Raises:
+        InvalidConfigError: For anything else, and for numbers below 1.
+    """
+    if isinstance(value, int):
+        value = [value]
+    if isinstance(value, list | tuple):
+        for item in value:
+            check_positive_int("count", item)
+        return tuple(value)
+    counts: list[int] = []
+    for part in str(value).split(","):
+        counts.extend(_parse_range(part.strip(), str(value)))
+    return tuple(dict.fromkeys(counts))
+
+
+def _parse_range(part: str, whole: str) -> list[int]:
+    match = _RANGE.fullmatch(part)
+    if match is None:
+        raise refuse_setting("count", whole, "like 1:512 (doubling) or 1,3,7")
+    low = int(match[1])
+    high = int(match[2] or match[1])
+    check_positive_int("count", low)
+    if high < low:
+        raise refuse_setting("count", whole, f"rising, but {high} is below {low}")
+    counts = []
+    while low <= high:
+        counts.append(low)
+        low *= 2
+    return counts

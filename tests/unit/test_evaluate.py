@@ -1,0 +1,156 @@
+"""Protocols hide what they say, and the table is right on a landscape whose truth is known."""
+
+from dataclasses import replace
+
+import pytest
+from autotune.errors import InvalidConfigError, SurrogateError
+from landscapes import MODELS, synthetic_runs
+from recommender.acquisition import choose, expected_improvement, next_run
+from recommender.evaluate import METHODS, evaluate, known_runs
+from recommender.predictor import Prediction
+from recommender.protocols import cases_of, hides, popular_cell, principal_cells
+from recommender.replay import kept_index
+
+RUNS = synthetic_runs()
+KEYS = {
+    "protocol",
+    "engine",
+    "source_gpu",
+    "target_gpu",
+    "method",
+    "runs",
+    "groups",
+    "regret_mean",
+    "regret_median",
+    "regret_max",
+    "ape_median",
+    "coverage90",
+    "failed_choice_rate",
+}
+
+
+def _prediction(throughput, *, factor=1.5, p_feasible=1.0):
+    return Prediction(
+        output_throughput=throughput,
+        low=throughput / factor,
+        high=throughput * factor,
+        p_feasible=p_feasible,
+        fits=True,
+        memory_gb=1.0,
+        ttft_ms=1.0,
+        tpot_ms=1.0,
+        roofline_throughput=throughput,
+        bottleneck="weights",
+        confidence="low",
+    )
+
+
+@pytest.fixture(scope="module")
+def table():
+    return evaluate(RUNS, protocol="migration", engine="vllm", runs=(0, 3))
+
+
+def test_every_direction_method_and_number_of_runs_has_a_row(table):
+    assert all(set(row) >= KEYS for row in table)
+    assert {row["method"] for row in table} == set(METHODS)
+    directions = {(row["source_gpu"], row["target_gpu"]) for row in table}
+    assert len(directions) == 6
+    assert len(table) == 6 * len(METHODS) * 2
+    assert all(row["groups"] == len(MODELS) for row in table if row["method"] == "ours")
+
+
+def test_on_an_easy_landscape_ours_is_near_the_best_and_never_below_keep(table):
+    by_method = {(r["source_gpu"], r["target_gpu"], r["method"], r["runs"]): r for r in table}
+    for (source, target, method, runs), row in by_method.items():
+        if method == "ours":
+            assert row["regret_max"] < 0.1
+            assert row["ape_median"] < 0.2
+            assert row["failed_choice_rate"] == 0
+            kept = by_method[(source, target, "keep", runs)]
+            assert runs < 3 or row["regret_mean"] <= kept["regret_mean"] + 1e-12
+
+
+def test_the_same_rows_give_the_same_table(table):
+    assert evaluate(RUNS, protocol="migration", engine="vllm", runs=(0, 3)) == table
+
+
+@pytest.mark.parametrize("protocol", ["migration", "leave-gpu-out", "leave-model-out"])
+def test_a_fit_never_sees_what_its_case_hides(protocol):
+    for case in cases_of(RUNS, protocol, "vllm"):
+        seen = [run for run in RUNS if not hides(protocol, case.fold, run)]
+        assert not any(row in seen for row in case.target_rows)
+        known = known_runs(case, seen)
+        assert all(run in seen for run in known)
+        if protocol == "leave-gpu-out":
+            assert case.target_gpu not in {run.gpu for run in seen}
+        if protocol == "leave-model-out":
+            assert case.model not in {run.model for run in seen}
+            assert case.source_gpu is None
+        if protocol == "migration":
+            mine = [run for run in known if run.model == case.model]
+            assert {run.gpu for run in mine} == {case.source_gpu}
+
+
+def test_suspect_and_confirmatory_rows_do_not_score():
+    marked = [replace(run, suspect=True, run_key=None) for run in RUNS]
+    assert cases_of(marked, "migration", "all") == []
+    confirmed = [replace(run, purpose="confirm") for run in RUNS]
+    assert cases_of(confirmed, "migration", "all") == []
+
+
+def test_kept_is_the_sources_best_that_the_target_has():
+    [case] = [
+        c
+        for c in cases_of(RUNS, "migration", "vllm")
+        if (c.model, c.source_gpu, c.target_gpu) == (MODELS[0], "A100-40GB", "V100-32GB")
+    ]
+    kept = case.candidates[kept_index(case)]
+    best = max(case.source_rows, key=lambda run: run.output_throughput)
+    assert (kept.n_gpus, kept.batch_size) == (best.n_gpus, best.batch_size)
+
+
+def test_principal_cells_are_of_the_workload_with_most_cells():
+    rows = [run for run in RUNS if (run.model, run.gpu) == (MODELS[0], "A100-40GB")]
+    longer = [replace(run, output_len=128, run_key=None) for run in rows[:3]]
+    assert {run.output_len for run in principal_cells([*rows, *longer])} == {64}
+    shorter = [replace(run, output_len=8, run_key=None) for run in rows]
+    assert {run.output_len for run in principal_cells([*rows, *shorter])} == {8}
+    assert len(principal_cells([*rows, *rows])) == len(rows)
+
+
+def test_popular_cell_prefers_the_small_one_of_a_tie():
+    rows = [run for run in RUNS if run.gpu == "A100-40GB"]
+    small = [replace(rows[0], output_throughput=9e9, run_key=None)]
+    large = [replace(rows[7], output_throughput=9e9, run_key=None)]
+    assert popular_cell([small, large]) == (1, 1)
+    assert popular_cell([small, large, large]) == (2, 256)
+    assert popular_cell([]) is None
+
+
+def test_the_kept_configuration_is_among_the_first_runs():
+    belief = [_prediction(10.0), _prediction(30.0), _prediction(20.0)]
+    assert next_run(belief, {}, kept=0) == 1
+    assert next_run(belief, {1: 25.0}, kept=0) == 0
+    assert next_run(belief, {1: 25.0, 0: 9.0}, kept=0) == 2
+    assert next_run(belief, {0: 9.0, 1: 25.0, 2: 1.0}) is None
+
+
+def test_the_choice_is_the_best_that_ran():
+    belief = [_prediction(10.0), _prediction(30.0), _prediction(20.0)]
+    assert choose(belief, {0: 11.0, 1: 5.0}) == 0
+    assert choose(belief, {1: 0.0}) == 2  # what failed is not chosen again
+
+
+def test_improvement_is_worth_more_where_more_is_unknown_and_nothing_where_it_fails():
+    sure, unsure = _prediction(10.0, factor=1.05), _prediction(10.0, factor=2.0)
+    assert expected_improvement(unsure, 12.0) > expected_improvement(sure, 12.0) >= 0
+    assert expected_improvement(_prediction(99.0, p_feasible=0.0), 12.0) == 0
+
+
+def test_bad_questions_are_refused():
+    with pytest.raises(InvalidConfigError, match="protocol"):
+        evaluate(RUNS, protocol="sideways")
+    with pytest.raises(InvalidConfigError, match="engine"):
+        evaluate(RUNS, protocol="migration", engine="torch")
+    with pytest.raises(SurrogateError, match="no landscape"):
+        evaluate(RUNS[:2], protocol="migration")
