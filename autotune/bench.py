@@ -6,11 +6,14 @@ something else, or after a failure.
 
 import dataclasses
 import datetime
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from autotune.demand import MeasurePolicy, Workload
+from autotune.engine_config import EngineConfig
 from autotune.engines.knobs import require_engine
 from autotune.environment import snapshot
 from autotune.errors import TrialError
@@ -18,7 +21,6 @@ from autotune.local_models import MODEL_CONFIG, identify_model, is_model_directo
 from autotune.models import model_config
 from autotune.records import Configuration, RunRecord
 from autotune.session import EngineSession
-from autotune.spec import EngineConfig, MeasurePolicy, Workload
 
 SOURCE = "autotune"
 
@@ -59,7 +61,7 @@ class BenchSettings:
 
     session_id: str
     log_dir: Path
-    policy: MeasurePolicy = MeasurePolicy()
+    policy: MeasurePolicy = dataclasses.field(default_factory=MeasurePolicy)
     purpose: str = "search"
     seed: int = 0
     start_timeout_s: float = 1800.0
@@ -107,7 +109,7 @@ class Bench:
                 on_pass=self._listener.pass_finished,
             )
         except TrialError as error:
-            outcome: dict[str, Any] = {"status": error.status, "notes": str(error)[:2000]}
+            outcome: dict[str, Any] = {"status": error.status, "notes": _note(error)}
         else:
             outcome = {"status": "completed", **metrics}
         record = self._record(start.config, configuration, begun, outcome)
@@ -140,7 +142,7 @@ class Bench:
     ) -> RunRecord:
         environment = snapshot() | {"measuring_tool": SOURCE}
         if is_model_directory(config.model):
-            environment[MODEL_CONFIG] = model_config(config.model)
+            environment[MODEL_CONFIG] = _strict_json(model_config(config.model))
         engine_facts: dict[str, Any] = {}
         started = None if self._session is None else self._session.started
         if started is not None:
@@ -158,6 +160,21 @@ class Bench:
             **engine_facts,
             **outcome,
         )
+
+
+def failed_to_start(record: RunRecord) -> bool:
+    """Whether no engine came up for a run of one's own."""
+    return record.status != "completed" and record.engine_start_s is None
+
+
+def _note(error: TrialError) -> str:
+    text = str(error).encode(errors="replace").decode()[:2000].strip()
+    return text or "the engine gave no reason"
+
+
+def _strict_json(value: Any) -> Any:
+    """Return JSON data with the numbers that strict JSON lacks (infinities) as texts."""
+    return json.loads(json.dumps(value), parse_constant=str)
 
 
 def configuration_of(config: EngineConfig, workload: Workload, batch_size: int) -> Configuration:

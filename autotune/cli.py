@@ -155,7 +155,7 @@ def run(
     \b
     Example:
       autotune demo --model-only demo-model
-      autotune run --model demo-model --engine vllm,hf --batch-sizes 1:16 --input-len 64 --output-len 32
+      autotune run --model demo-model --engine hf --batch-sizes 1:16 --input-len 64 --output-len 32
     """
     from autotune.running import run_study, study_from_options
 
@@ -471,7 +471,8 @@ def ui(port: int, tracking_uri: str) -> None:
     from recommender.ledger import log_pending
 
     log_pending(Store(tracking_uri))
-    raise click.exceptions.Exit(serve_ui(tracking_uri, port))
+    with terminable():
+        raise click.exceptions.Exit(serve_ui(tracking_uri, port))
 
 
 @main.command()

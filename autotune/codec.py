@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +55,18 @@ def _refuse_constant(name: str) -> None:
 
 def to_csv(records: Iterable[RunRecord]) -> str:
     """Return the records as CSV text with a header; null is an empty cell."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(RECORD_FIELDS)
+    lines = [_csv_line(RECORD_FIELDS)]
     for record in records:
         row = record.to_dict()
-        writer.writerow([_to_cell(name, row[name]) for name in RECORD_FIELDS])
-    return out.getvalue()
+        lines.append(_csv_line([_to_cell(name, row[name]) for name in RECORD_FIELDS]))
+    return "".join(lines)
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    """Return one line; only with its default ending does the writer quote carriage returns."""
+    out = io.StringIO()
+    csv.writer(out).writerow(cells)
+    return out.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _to_cell(name: str, value: object) -> str:

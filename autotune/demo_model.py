@@ -1,15 +1,18 @@
-"""The demo's model: a Llama of six million parameters with a tokenizer of its own, made on the spot.
+"""The demo's model: a Llama of six million parameters with its own tokenizer, made on the spot.
 
 Its weights are random; its speed is what is measured, and that does not depend on them.
 """
 
+import importlib.util
 import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
-from autotune.errors import InvalidConfigError
+from autotune.errors import EngineUnavailableError, InvalidConfigError
 
 VOCAB_SIZE = 2048
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
     "vocab_size": VOCAB_SIZE,
@@ -29,30 +32,53 @@ CONFIG = {
     "dtype": "bfloat16",
     "torch_dtype": "bfloat16",
 }
+_DIMENSIONS = (
+    "hidden_size",
+    "intermediate_size",
+    "head_dim",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "num_hidden_layers",
+)
+_NEEDS = ("numpy", "safetensors", "tokenizers")
 
 
 def build_demo_model(directory: Path, *, seed: int = 0) -> Path:
     """Write config.json, a byte-level BPE tokenizer and a safetensors checkpoint.
 
+    The directory appears whole or not at all.
+
     Raises:
         InvalidConfigError: When the directory holds something else already.
+        EngineUnavailableError: When the packages that write it are not installed.
     """
-    if directory.exists() and any(directory.iterdir()):
-        if is_demo_model(directory):
-            return directory
+    if is_demo_model(directory):
+        return directory
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InvalidConfigError(f"{directory} is not empty; name a new directory")
-    directory.mkdir(parents=True, exist_ok=True)
-    _write_tokenizer(directory)
-    _write_weights(directory, seed)
-    text = json.dumps(CONFIG, indent=2) + "\n"
-    (directory / "config.json").write_text(text, encoding="utf-8")
+    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise EngineUnavailableError(
+            f"the demo model needs {', '.join(missing)}, not installed here: install the extra `hf`"
+        )
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=directory.name, dir=directory.parent) as made:
+        part = Path(made) / "model"
+        part.mkdir()
+        _write_tokenizer(part)
+        _write_weights(part, seed)
+        text = json.dumps(CONFIG, indent=2) + "\n"
+        (part / "config.json").write_text(text, encoding="utf-8")
+        part.replace(directory)
     return directory
 
 
 def is_demo_model(directory: Path) -> bool:
-    """Whether the directory holds a finished demo model (config.json is written last)."""
-    path = directory / "config.json"
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8")) == CONFIG
+    """Whether the directory holds a demo model."""
+    try:
+        return bool(json.loads((directory / "config.json").read_text(encoding="utf-8")) == CONFIG)
+    except (OSError, ValueError):
+        return False
 
 
 def _write_tokenizer(directory: Path) -> None:
@@ -85,11 +111,7 @@ def _write_tokenizer(directory: Path) -> None:
 
 def weight_shapes() -> dict[str, tuple[int, ...]]:
     """Return the checkpoint's tensor names and shapes."""
-    hidden, ffn, head = CONFIG["hidden_size"], CONFIG["intermediate_size"], CONFIG["head_dim"]
-    assert isinstance(hidden, int) and isinstance(ffn, int) and isinstance(head, int)
-    heads, kv_heads = CONFIG["num_attention_heads"], CONFIG["num_key_value_heads"]
-    layers = CONFIG["num_hidden_layers"]
-    assert isinstance(heads, int) and isinstance(kv_heads, int) and isinstance(layers, int)
+    hidden, ffn, head, heads, kv_heads, layers = (CONFIG[name] for name in _DIMENSIONS)
     shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (VOCAB_SIZE, hidden)}
     for layer in range(layers):
         prefix = f"model.layers.{layer}"

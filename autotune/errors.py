@@ -36,15 +36,17 @@ class UsageError(AutotuneError):
 def nearest(name: str, known: Iterable[str], *, n: int = 3) -> list[str]:
     """Return up to ``n`` of ``known`` that look most like ``name``, the best first.
 
-    Names with an organisation are compared without it too.
+    Names are also compared without their organisation and by their first part alone.
     """
     wanted = name.casefold().rpartition("/")[2]
-    scores = {
-        item: difflib.SequenceMatcher(None, wanted, item.casefold().rpartition("/")[2]).ratio()
-        for item in known
-    }
-    close = [item for item, ratio in scores.items() if ratio >= _ALIKE]
+    scores = {item: _likeness(wanted, item.casefold().rpartition("/")[2]) for item in known}
+    close = [item for item, likeness in scores.items() if likeness >= _ALIKE]
     return sorted(close, key=lambda item: -scores[item])[:n]
+
+
+def _likeness(wanted: str, item: str) -> float:
+    parts = {item, item.partition("-")[0]}
+    return max(difflib.SequenceMatcher(None, wanted, part).ratio() for part in parts)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -110,7 +112,7 @@ class TrialError(AutotuneError):
     """A configuration failed: the study records ``status`` and goes on.
 
     Attributes:
-        status: The RunRecord status (``out_of_memory``, ``timed_out``, ``crashed``, ``load_failed``).
+        status: The RunRecord status: out_of_memory, timed_out, crashed or load_failed.
         log_tail: The engine's own last lines.
     """
 

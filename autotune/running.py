@@ -203,7 +203,8 @@ def _finish(store: "Store", result: StudyResult, *, completed: bool) -> None:
 def study_note(result: StudyResult) -> str:
     """Return the parent run's description in Markdown."""
     rows = [
-        f"| {r.engine} | {r.n_gpus} | {r.batch_size} | {r.input_len}/{r.output_len} | {outcome(r)} |"
+        f"| {r.engine} | {r.n_gpus} | {r.batch_size} | {r.input_len}/{r.output_len} "
+        f"| {outcome(r)} |"
         for r in result.records
     ]
     head = "| engine | GPUs | batch | tokens in/out | result |\n|---|---|---|---|---|"

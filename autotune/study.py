@@ -2,49 +2,28 @@
 
 import dataclasses
 import datetime
-import itertools
 import math
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from autotune.bench import Bench, BenchListener, BenchSettings, Start, configuration_of
-from autotune.engines.knobs import check_knobs
-from autotune.errors import InvalidConfigError
-from autotune.gpus import detect_cpu, detect_gpus, find_gpu
+from autotune.bench import Bench, BenchListener, BenchSettings, configuration_of, failed_to_start
 from autotune.journal import Journal
-from autotune.local_models import identify_model
+from autotune.planning import Group, Trial, plan, resolve_host
 from autotune.records import Configuration, RunRecord
-from autotune.space import check_lengths, check_split
-from autotune.spec import EngineConfig, StudySpec, Workload
+from autotune.spec import StudySpec
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One configuration to run."""
-
-    workload: Workload
-    batch_size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Trials that one engine start serves, in the order they run."""
-
-    config: EngineConfig
-    trials: tuple[Trial, ...]
-
-    @property
-    def start(self) -> Start:
-        """The engine start that serves all trials."""
-        lengths = (t.workload.input_len + t.workload.output_len for t in self.trials)
-        return Start(
-            config=self.config,
-            max_batch_size=max(trial.batch_size for trial in self.trials),
-            max_model_len=max(lengths),
-        )
+__all__ = [
+    "Group",
+    "Listener",
+    "Study",
+    "Trial",
+    "identity",
+    "new_session_id",
+    "plan",
+    "resolve_host",
+]
 
 
 class Listener(BenchListener, Protocol):
@@ -55,61 +34,6 @@ class Listener(BenchListener, Protocol):
 
     def trial_finished(self, record: RunRecord) -> None:
         """A configuration has been journalled."""
-
-
-def resolve_host(gpu: str | None, n_gpus: int) -> str:
-    """Return the catalogue name of the GPU (or CPU) here.
-
-    Raises:
-        InvalidConfigError: When the stated GPU is not the one here, or there are too few.
-    """
-    visible = detect_gpus()
-    here = visible[0] if visible else detect_cpu()
-    count = len(visible) if visible else 1
-    stated = here if gpu is None else find_gpu(gpu)
-    if stated.name != here.name:
-        raise InvalidConfigError(
-            f"this host has {here.name}, not {stated.name}; leave gpu out to take what is here, "
-            "or run this on the other host"
-        )
-    if n_gpus > count:
-        raise InvalidConfigError(f"n_gpus={n_gpus} is too many: this host has {count} x {here.name}")
-    return here.name
-
-
-def plan(spec: StudySpec) -> list[Group]:
-    """Return the groups of a study, small batches first, everything checked before any start.
-
-    Raises:
-        UsageError: For a model, GPU, engine, knob, split or length that cannot run here.
-        EngineUnavailableError: When an engine is not installed.
-    """
-    profile = identify_model(spec.model)
-    for workload in spec.workloads:
-        check_lengths(profile, workload)
-    for engine, n_gpus in itertools.product(spec.engines, spec.n_gpus):
-        check_split(profile, engine, n_gpus)
-    gpu = resolve_host(spec.gpu, max(spec.n_gpus))
-    trials = tuple(
-        Trial(workload=workload, batch_size=batch_size)
-        for workload, batch_size in itertools.product(spec.workloads, sorted(spec.batch_sizes))
-    )
-    groups = []
-    for engine, n_gpus in itertools.product(spec.engines, sorted(spec.n_gpus)):
-        config = EngineConfig(
-            engine=engine,
-            model=spec.model,
-            gpu=gpu,
-            n_gpus=n_gpus,
-            dtype=spec.dtype,
-            quantization=spec.quantization,
-            knobs=spec.knobs_of(engine),
-            trust_remote_code=spec.trust_remote_code,
-            seed=spec.seed,
-        )
-        check_knobs(config)
-        groups.append(Group(config=config, trials=trials))
-    return groups
 
 
 def new_session_id() -> str:
@@ -154,11 +78,10 @@ class Study:
 
     def run(self, listener: Listener) -> list[RunRecord]:
         """Run everything that remains and return the records made now."""
-        done = {identity(record) for record in self.journal.records}
         remaining = [
             dataclasses.replace(group, trials=trials)
             for group in self.groups
-            if (trials := tuple(t for t in group.trials if _identity(group, t) not in done))
+            if (trials := self._untried(group))
         ]
         total = sum(len(group.trials) for group in self.groups)
         left = sum(len(group.trials) for group in remaining)
@@ -173,32 +96,65 @@ class Study:
         return made
 
     def _run_group(self, bench: Bench, group: Group) -> Iterator[RunRecord]:
-        """Run one group's trials.
+        """Run one group's trials, small batches first.
 
-        Out of memory rules out the larger batches of the same workload; any other failure is
-        tried once more.
+        Out of memory rules out the larger batches of the same workload. Where the start itself ran
+        out, the lower half of what remains is tried first, with a start that is sized for it. Any
+        other failure is tried once more; an engine that will not start twice ends its group.
         """
-        start = group.start
-        too_large = {
-            _shape(record): record.batch_size
-            for record in self.journal.records
-            if record.status == "out_of_memory"
-            and (record.engine, record.n_gpus) == (group.config.engine, group.config.n_gpus)
-        }
-        for trial in group.trials:
-            shape = (trial.workload.mode, trial.workload.input_len, trial.workload.output_len)
-            if trial.batch_size >= too_large.get(shape, math.inf):
-                continue
-            record = bench.run(start, trial.workload, trial.batch_size)
-            if record.status not in ("completed", "out_of_memory"):
-                record = bench.run(start, trial.workload, trial.batch_size)
+        chunks = [group]
+        while chunks:
+            chunk = self._still_possible(chunks.pop())
+            for trial in chunk.trials:
+                if not self._still_possible(dataclasses.replace(chunk, trials=(trial,))).trials:
+                    continue
+                record = _run_twice(bench, chunk, trial)
+                yield record
+                if record.status == "out_of_memory" and failed_to_start(record):
+                    chunks.extend(_halves(chunk, self._untried(chunk)))
+                    break
+                if failed_to_start(record):
+                    return
+
+    def _still_possible(self, group: Group) -> Group:
+        """Leave out the batches that a smaller one's out-of-memory rules out."""
+        too_large: dict[object, float] = {}
+        for record in self.journal.records:
             if record.status == "out_of_memory":
-                too_large[shape] = trial.batch_size
-            yield record
+                family = _family(record)
+                too_large[family] = min(record.batch_size, too_large.get(family, math.inf))
+        trials = tuple(
+            trial
+            for trial in group.trials
+            if trial.batch_size < too_large.get(_family(_configuration(group, trial)), math.inf)
+        )
+        return dataclasses.replace(group, trials=trials)
+
+    def _untried(self, group: Group) -> tuple[Trial, ...]:
+        done = {identity(record) for record in self.journal.records}
+        return tuple(t for t in group.trials if _identity(group, t) not in done)
 
 
-def _shape(record: RunRecord) -> tuple[object, ...]:
-    return record.mode, record.input_len, record.output_len
+def _run_twice(bench: Bench, group: Group, trial: Trial) -> RunRecord:
+    """Run a trial, and once more after a failure that may have been an accident.
+
+    A start that runs out of memory is charged to the largest batch it was to serve.
+    """
+    start = group.start
+    record = bench.run(start, trial.workload, trial.batch_size)
+    if record.status not in ("completed", "out_of_memory"):
+        record = bench.run(start, trial.workload, trial.batch_size)
+    if record.status == "out_of_memory" and failed_to_start(record):
+        return dataclasses.replace(record, batch_size=start.max_batch_size, run_key=None)
+    return record
+
+
+def _halves(group: Group, trials: tuple[Trial, ...]) -> list[Group]:
+    """Cut trials into the larger and the smaller batches; the smaller come last, to be popped."""
+    ordered = sorted(trials, key=lambda trial: trial.batch_size)
+    middle = (len(ordered) + 1) // 2
+    halves = (ordered[middle:], ordered[:middle])
+    return [dataclasses.replace(group, trials=tuple(half)) for half in halves if half]
 
 
 def identity(configuration: Configuration) -> tuple[object, ...]:
@@ -207,5 +163,15 @@ def identity(configuration: Configuration) -> tuple[object, ...]:
     return tuple(tuple(sorted(v.items())) if isinstance(v, Mapping) else v for v in values)
 
 
+def _family(configuration: Configuration) -> tuple[object, ...]:
+    """Return what configurations share that differ in their batch size alone."""
+    plain = configuration.configuration if isinstance(configuration, RunRecord) else configuration
+    return identity(dataclasses.replace(plain, batch_size=1))
+
+
+def _configuration(group: Group, trial: Trial) -> Configuration:
+    return configuration_of(group.config, trial.workload, trial.batch_size)
+
+
 def _identity(group: Group, trial: Trial) -> tuple[object, ...]:
-    return identity(configuration_of(group.config, trial.workload, trial.batch_size))
+    return identity(_configuration(group, trial))

@@ -17,15 +17,20 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, ViewType
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.cache import RecordCache, store_directory
 from autotune.errors import InvalidRecordError, StoreError
 from autotune.records import CONFIGURATION_FIELDS, METRIC_FIELDS, RunRecord
+from autotune.processes import end_group
 
 EXPERIMENT = "autotune"
 KIND, RECORD_ID, STUDY_ID = "autotune.kind", "autotune.record_id", "autotune.session_id"
+# MLflow lets the database's own errors through in places.
+_FAILURES = (MlflowException, SQLAlchemyError)
 _PARENT = "mlflow.parentRunId"
 _PAGE = 1000
+_GRACE_S = 10.0
 _INT_METRICS = frozenset({"repeats", "kv_cache_tokens"})
 _INT_PARAMS = frozenset({"n_gpus", "batch_size", "input_len", "output_len"})
 _TEXT_TAGS = ("source", "run_key", "status", "purpose", "session_id", "started_at", "notes")
@@ -51,9 +56,8 @@ class Store:
             self.directory.mkdir(parents=True, exist_ok=True)
             self.client = MlflowClient(tracking_uri=uri)
             self.experiment_id = self._experiment()
-        except (MlflowException, OSError, ImportError, ValueError) as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise StoreError(f"cannot open the store {redact(uri)}: {first}") from error
+        except (*_FAILURES, OSError, ImportError, ValueError) as error:
+            raise StoreError(f"cannot open the store {redact(uri)}: {_first(error)}") from error
 
     def _experiment(self) -> str:
         found: Experiment | None = self.client.get_experiment_by_name(EXPERIMENT)
@@ -85,8 +89,10 @@ class Store:
                     new.append(record)
                 if on_logged is not None:
                     on_logged(record)
-        except MlflowException as error:
-            raise StoreError(f"the store {redact(self.uri)} refused a run: {error}") from error
+        except _FAILURES as error:
+            raise StoreError(
+                f"the store {redact(self.uri)} refused a run: {_first(error)}"
+            ) from error
         finally:
             if new and not self.cache.extend(new):
                 self.read()
@@ -135,8 +141,10 @@ class Store:
         query = f"tags.`{KIND}` = 'configuration'"
         try:
             records = [record_of(run) for run in self._search(query)]
-        except MlflowException as error:
-            raise StoreError(f"cannot read the store {redact(self.uri)}: {error}") from error
+        except _FAILURES as error:
+            raise StoreError(
+                f"cannot read the store {redact(self.uri)}: {_first(error)}"
+            ) from error
         records.reverse()
         self.cache.replace(records)
         return records
@@ -276,14 +284,27 @@ def redact(uri: str) -> str:
     return scheme + separator + rest.rpartition("@")[2] if separator else uri
 
 
+def _first(error: Exception) -> str:
+    """Return the first line of what a library said, which may go on for pages."""
+    return (str(error).strip() or repr(error)).splitlines()[0]
+
+
 def _quiet_migrations() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):
+    for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def serve_ui(uri: str, port: int) -> int:
-    """Run MLflow's own server on the store, on the loopback interface, until it is interrupted."""
+    """Run MLflow's own server on the store, on the loopback interface, until it is interrupted.
+
+    The server and its workers are gone when this returns, however it ends.
+    """
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     address = ["--host", "127.0.0.1", "--port", str(port)]
-    return subprocess.run([*command, *address], check=False).returncode
+    process = subprocess.Popen([*command, *address], start_new_session=True)
+    try:
+        return process.wait()
+    finally:
+        end_group(process.pid, grace_s=_GRACE_S)
+        process.wait()

@@ -1,4 +1,4 @@
-"""The worker as an operating system process: requests go in, lines come out, nothing stays behind."""
+"""The worker as a process of the system: requests go in, lines come out, nothing stays behind."""
 
 import contextlib
 import os

@@ -18,6 +18,8 @@ from recommender.facts import Array, Facts
 
 N_RUN_COORDINATES: Final = 4
 CLIP: Final = 2.5
+# other vendors' software varies more than their spec sheets say
+FAR_VENDOR_SPREAD: Final = 2.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +73,18 @@ class Cells:
     Attributes:
         coordinates: log2 of GPUs, sequences in flight, input and output tokens, and parameters, (n, 5).
         labels: Codes of engine, model, GPU, mode and weight format, shape (n, 5).
+        spread: Factor on the standard deviation of the GPU's own effect, shape (n,).
     """
 
     coordinates: Array
     labels: NDArray[np.int64]
+    spread: Array
 
     def take(self, rows: NDArray[np.int64]) -> "Cells":
         """Return some rows."""
-        return Cells(coordinates=self.coordinates[rows], labels=self.labels[rows])
+        return Cells(
+            coordinates=self.coordinates[rows], labels=self.labels[rows], spread=self.spread[rows]
+        )
 
 
 def cells_of(configurations: Sequence[Configuration], facts: Facts) -> Cells:
@@ -91,9 +97,11 @@ def cells_of(configurations: Sequence[Configuration], facts: Facts) -> Cells:
         [c.mode for c in configurations],
         np.round(facts["weight_bytes"] / facts["params"], 2).tolist(),
     )
+    is_far = facts["is_cpu"] + facts["is_amd"] + facts["is_other_vendor"]
     return Cells(
         coordinates=np.log2(np.stack([facts[name] for name in names], axis=1)),
         labels=np.stack([_codes(column) for column in texts], axis=1),
+        spread=np.where(is_far > 0, FAR_VENDOR_SPREAD, 1.0),
     )
 
 
@@ -113,7 +121,8 @@ def covariance(hyper: Hyper, a: Cells, b: Cells) -> Array:
         a.labels[:, i][:, None] == b.labels[:, i][None, :] for i in range(a.labels.shape[1])
     )
     total = hyper.harness + hyper.shape * sized
-    total = total + gpu * (hyper.gpu + hyper.gpu_shape * sized)
+    spread = a.spread[:, None] * b.spread[None, :]
+    total = total + gpu * spread * (hyper.gpu + hyper.gpu_shape * sized)
     total = total + model * (hyper.model + hyper.model_shape * run)
     total = total + (model & gpu) * (hyper.cell + hyper.cell_shape * run)
     discount = np.where(mode, 1.0, hyper.other_mode) * np.where(form, 1.0, hyper.other_format)
@@ -135,7 +144,8 @@ def posterior(hyper: Hyper, known: Cells, residual: Array, wanted: Cells) -> tup
         residual: log(measured / predicted) of the known, shape (m,).
     """
     n = len(wanted.labels)
-    prior = np.full(n, hyper.prior_variance)
+    own = hyper.gpu + hyper.gpu_shape
+    prior = hyper.prior_variance + own * (wanted.spread**2 - 1)
     if not len(residual):
         return np.zeros(n), np.sqrt(prior)
     gram = covariance(hyper, known, known) + hyper.noise * np.eye(len(residual))

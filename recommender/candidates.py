@@ -75,18 +75,29 @@ def enumerate_configurations(
 
 
 def price(
-    configurations: Sequence[Configuration], predictor: Predictor, known: Sequence[RunRecord]
+    configurations: Sequence[Configuration],
+    predictor: Predictor,
+    known: Sequence[RunRecord],
+    *,
+    model_path: str | None = None,
 ) -> list[Candidate]:
-    """Predict each configuration; where it was measured on the target, the measurement stands."""
-    measured = {cell(r): r for r in known if r.is_measured and not r.suspect}
-    failed = {cell(r) for r in known if r.status == "out_of_memory" and not r.suspect}
+    """Predict each configuration; where it was measured on the target, the measurement stands.
+
+    Args:
+        known: Of runs of one configuration, the last counts.
+        model_path: What the line to deploy names, for a model that lives in a directory.
+    """
+    counted = [r for r in known if not r.suspect]
+    measured = {cell(r): r for r in counted if r.is_measured}
+    failed = {cell(r): r for r in counted if r.status == "out_of_memory"}
     predictions = predictor.predict(configurations, known)
     return [
         _candidate(
             configuration,
             prediction,
-            measured.get(cell(configuration)),
-            has_failed=cell(configuration) in failed,
+            _same_format(configuration, measured.get(cell(configuration))),
+            has_failed=_same_format(configuration, failed.get(cell(configuration))) is not None,
+            deploy=command(configuration, model_path),
         )
         for configuration, prediction in zip(configurations, predictions, strict=True)
     ]
@@ -103,7 +114,16 @@ def cell(configuration: Configuration) -> tuple[object, ...]:
         configuration.input_len,
         configuration.output_len,
         configuration.mode,
+        configuration.quantization,
     )
+
+
+def _same_format(question: Configuration, run: RunRecord | None) -> RunRecord | None:
+    """Return the run unless both name a dtype and the two differ."""
+    if run is None:
+        return None
+    named = {d for d in (question.dtype, run.dtype) if d not in (None, "auto")}
+    return run if len(named) < 2 else None
 
 
 def _candidate(
@@ -112,6 +132,7 @@ def _candidate(
     run: RunRecord | None,
     *,
     has_failed: bool,
+    deploy: str,
 ) -> Candidate:
     throughput, low, high = prediction.output_throughput, prediction.low, prediction.high
     ttft, tpot = prediction.ttft_ms, prediction.tpot_ms
@@ -134,19 +155,24 @@ def _candidate(
         tpot_ms=tpot,
         memory_gb=prediction.memory_gb,
         status="predicted" if run is None else "measured",
-        command=command(configuration),
+        command=deploy,
         bottleneck=prediction.bottleneck,
         confidence="high" if run is not None else prediction.confidence,
     )
 
 
-def command(configuration: Configuration) -> str:
-    """Return what to type (vLLM) or to write (HF) to deploy the configuration."""
-    model, n_gpus, batch = configuration.model, configuration.n_gpus, configuration.batch_size
+def command(configuration: Configuration, model_path: str | None = None) -> str:
+    """Return what to type (vLLM) or to write (HF) to deploy the configuration.
+
+    A pipeline takes the GPUs that it sees, so the line for HF names them.
+    """
+    model, n_gpus = model_path or configuration.model, configuration.n_gpus
+    batch = configuration.batch_size
     if configuration.engine == "hf":
+        visible = ",".join(str(index) for index in range(n_gpus))
         return (
-            f'pipeline("text-generation", model="{model}", device_map="auto")'
-            f"(prompts, batch_size={batch})"
+            f'CUDA_VISIBLE_DEVICES={visible}: pipeline("text-generation", model="{model}", '
+            f'device_map="auto")(prompts, batch_size={batch})'
         )
     options = f"--tensor-parallel-size {n_gpus} --max-num-seqs {batch}"
     if configuration.dtype not in (None, "auto"):

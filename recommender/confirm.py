@@ -94,8 +94,8 @@ class Confirmation:
         query, winner = self.recommendation.query, self.winner
         parts = [
             f"Winner after {len(self.runs)} run{'s' if len(self.runs) > 1 else ''}: "
-            f"{winner.n_gpus} x {self.recommendation.target_gpu} with {winner.engine} at batch size "
-            f"{winner.batch_size}, measured {winner.output_throughput:,.1f} tok/s."
+            f"{winner.n_gpus} x {self.recommendation.target_gpu} with {winner.engine} at batch "
+            f"size {winner.batch_size}, measured {winner.output_throughput:,.1f} tok/s."
         ]
         kept = next((run for run in self.runs if run.role == "kept"), None)
         if kept is not None and kept.record.output_throughput is not None:
@@ -154,7 +154,7 @@ def confirm(
     evidence = list(known)
     done: list[ConfirmedRun] = []
     for _ in range(runs):
-        candidates = price(questions, predictor, evidence)
+        candidates = price(questions, predictor, evidence, model_path=query.model_path)
         chosen = _choose(recommendation, candidates, done)
         if chosen is None:
             break
@@ -164,7 +164,7 @@ def confirm(
             on_run(record)
         evidence.append(record)
         done.append(_confirmed(role, candidates[index], record))
-    candidates = price(questions, predictor, evidence)
+    candidates = price(questions, predictor, evidence, model_path=query.model_path)
     tried = {_place(run.predicted) for run in done}
     measured = [c for c in candidates if _place(c) in tried and c.is_feasible]
     winner = rank(measured, query)[0] if measured else None

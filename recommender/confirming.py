@@ -1,4 +1,4 @@
-"""``autotune confirm``: the runs on this host or from a file, journalled, logged and written down."""
+"""``autotune confirm``: runs on this host or from a file, journalled, logged, written down."""
 
 import json
 from collections.abc import Mapping

@@ -92,7 +92,8 @@ def fit_constants(
 def prior_of(name: str) -> Array:
     """Return the log constants that a class starts from, shape (n_constants,)."""
     values = {**CONSTANTS, **PRIORS.get(name, {})}
-    return np.log(np.array([values[constant] for constant in CONSTANT_NAMES]))
+    logs: Array = np.log(np.array([values[constant] for constant in CONSTANT_NAMES]))
+    return logs
 
 
 def _fit_class(
@@ -122,7 +123,8 @@ def _fit_class(
 
 
 def _huber_weight(residual: Array) -> Array:
-    return np.minimum(1.0, _HUBER / np.maximum(np.abs(residual), 1e-9))
+    weight: Array = np.minimum(1.0, _HUBER / np.maximum(np.abs(residual), 1e-9))
+    return weight
 
 
 def _log_roofline(facts: Facts, theta: Array) -> Array:

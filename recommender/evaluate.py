@@ -77,9 +77,7 @@ def _check(protocol: str, engine: str) -> None:
         raise InvalidConfigError(f"engine={engine!r} must be all or one of {', '.join(ENGINES)}")
 
 
-def _table(
-    protocol: str, outcomes: dict[tuple[str, ...], list[Outcome]]
-) -> list[dict[str, Any]]:
+def _table(protocol: str, outcomes: dict[tuple[str, ...], list[Outcome]]) -> list[dict[str, Any]]:
     rows = []
     for (engine, source, target), found in sorted(outcomes.items()):
         for method in METHODS:

@@ -9,7 +9,7 @@ from recommender.query import Query
 
 _BOTTLENECK = {
     "weights": "reading the weights once a step limits it, so larger batches still pay",
-    "kv_reads": "reading the KV cache limits it, so larger batches add latency more than throughput",
+    "kv_reads": "reading the KV cache limits it: larger batches add latency more than throughput",
     "prefill": "computing the prompts limits it, so more batching gains little",
     "communication": "moving activations between the GPUs limits it",
     "overhead": "launching each step limits it, not the GPU itself",

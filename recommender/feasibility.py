@@ -124,7 +124,9 @@ def fit_feasibility(facts: Facts, outcome: Array, weight: Array) -> Feasibility:
             prior = np.array(PRIOR.coefficients[name])
             beta = _logistic(design[rows], outcome[rows], weight[rows], prior, _PRIOR_SD)
             odds = design[rows] @ beta
-            loss += float((weight[rows] * np.logaddexp(0, np.where(outcome[rows] > 0, -odds, odds))).sum())
+            loss += float(
+                (weight[rows] * np.logaddexp(0, np.where(outcome[rows] > 0, -odds, odds))).sum()
+            )
             fitted[name] = (float(beta[0]), float(beta[1]), float(beta[2]))
         if loss < best_loss - 1e-9:
             best, best_loss = Feasibility(coefficients=fitted, logit_copies=copies), loss

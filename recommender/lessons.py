@@ -127,9 +127,7 @@ def latency_factors(
 ) -> dict[str, tuple[float, float]]:
     """Return by class the median ratio of measured to roofline TTFT and TPOT (1 where unmeasured)."""
     ttft = np.array([_first(r.mean_ttft_ms, r.median_ttft_ms) for r in data.records])
-    tpot = np.array(
-        [_first(r.mean_tpot_ms, r.median_tpot_ms, r.mean_itl_ms) for r in data.records]
-    )
+    tpot = np.array([_first(r.mean_tpot_ms, r.median_tpot_ms, r.mean_itl_ms) for r in data.records])
     factors = {}
     for index, name in enumerate(CLASSES):
         rows = classes == index

@@ -12,8 +12,8 @@ from autotune.records import Configuration, RunRecord
 from recommender.calibration import posterior
 from recommender.efficiency import CLASSES, classes_of, columns
 from recommender.facts import Array, Facts
-from recommender.features import encode_facts
 from recommender.feasibility import probability
+from recommender.features import encode_facts
 from recommender.intervals import NOTHING, ON_TARGET, STATES
 from recommender.knowledge import ENGINE, MODEL, Knowledge, gather
 from recommender.meta import Meta, read_surrogate
@@ -97,7 +97,9 @@ class Predictor:
         chance = self._chance(knowledge)
         confidence = self._confidence(configurations, knowledge, state)
         factor = np.exp(prior.log_throughput - log_throughput)
-        slow = np.array([self.meta.latency.get(name, (1.0, 1.0)) for name in CLASSES])[prior.classes]
+        slow = np.array([self.meta.latency.get(name, (1.0, 1.0)) for name in CLASSES])[
+            prior.classes
+        ]
         ttft = prior.roofline.ttft_s * slow[:, 0] * factor * _MILLISECONDS
         tpot = prior.roofline.tpot_s * slow[:, 1] * factor * _MILLISECONDS
         middle, low, high = (np.exp(log_throughput + side * half) for side in (0, -1, 1))
@@ -169,9 +171,7 @@ class Predictor:
         index = knowledge.verdict_index
         same = knowledge.same(ENGINE, MODEL)[:, index]
         known = knowledge.run_facts.take(index)
-        return probability(
-            self.meta.feasibility, knowledge.facts, known, knowledge.verdict, same
-        )
+        return probability(self.meta.feasibility, knowledge.facts, known, knowledge.verdict, same)
 
     def _confidence(
         self, asked: Sequence[Configuration], knowledge: Knowledge, state: NDArray[np.int64]

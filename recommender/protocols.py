@@ -136,7 +136,8 @@ def principal_cells(rows: Sequence[RunRecord]) -> list[RunRecord]:
         workload = (row.input_len, row.output_len, row.dtype, row.quantization, row.engine_version)
         workloads[workload][(row.n_gpus, row.batch_size)].append(row)
     chosen = max(
-        workloads, key=lambda w: (len(workloads[w]), -int(str(w[1] or 0)), -int(str(w[0] or 0)), str(w))
+        workloads,
+        key=lambda w: (len(workloads[w]), -int(str(w[1] or 0)), -int(str(w[0] or 0)), str(w)),
     )
     return [_middle(repeats) for _, repeats in sorted(workloads[chosen].items())]
 

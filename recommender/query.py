@@ -1,6 +1,6 @@
 """What is asked of the recommender."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autotune.spec import (
     RUNNABLE_ENGINES,
@@ -32,7 +32,7 @@ class Query:
     engine: str = "vllm"
     max_gpus: int = 8
     max_batch_size: int = 1024
-    workload: Workload = Workload()
+    workload: Workload = field(default_factory=Workload)
     dtype: str = "auto"
     quantization: str | None = None
     objective: str = "throughput"

@@ -77,7 +77,7 @@ def recommend(
     query = dataclasses.replace(query, model=profile.name)
     check_lengths(profile, query.workload)
     questions = enumerate_configurations(query, profile, gpu)
-    landscape = price(questions, predictor, known)
+    landscape = price(questions, predictor, known, model_path=query.model_path)
     feasible = [candidate for candidate in landscape if candidate.is_feasible]
     if not feasible:
         raise NothingFitsError(_why_nothing_fits(query, profile, gpu))
@@ -146,7 +146,7 @@ def _keep(
         for c in enumerate_configurations(query, profile, source)
         if (c.engine, c.n_gpus, c.batch_size) == (best.engine, best.n_gpus, best.batch_size)
     ]
-    return price(questions, predictor, known)[0]
+    return price(questions, predictor, known, model_path=query.model_path)[0]
 
 
 def _baselines(query: Query, landscape: Sequence[Candidate]) -> dict[str, Candidate]:

@@ -9,7 +9,7 @@ import numpy as np
 from autotune.records import RunRecord
 from recommender.acquisition import best_expected, choose, next_run
 from recommender.predictor import Prediction
-from recommender.protocols import Case, best_cell, popular_cell, principal_cells, score
+from recommender.protocols import Case, best_cell, popular_cell, score
 
 RANDOM_DRAWS: Final = 64
 
@@ -36,7 +36,9 @@ class Outcome:
     width: float | None = None
 
 
-def play(case: Case, predict: Predict, known: Sequence[RunRecord], runs: Sequence[int]) -> list[Outcome]:
+def play(
+    case: Case, predict: Predict, known: Sequence[RunRecord], runs: Sequence[int]
+) -> list[Outcome]:
     """Return the outcome of our method after each number of confirmatory runs."""
     kept = kept_index(case)
     measured: dict[int, float] = {}

@@ -30,6 +30,9 @@ CONSTANTS: Mapping[str, float] = {
     "decode_efficiency": 0.60,
     "prefill_efficiency": 0.55,
     "link_efficiency": 0.50,
+    # of other vendors' matrix units to NVIDIA's: 620 of 1307 TFLOP/s on MI300X, 720 of 989 on H100
+    # (SemiAnalysis, "MI300X vs H100 vs H200", December 2024)
+    "other_vendor_efficiency": 0.65,
     "link_latency_s": 1e-5,
     "layer_s": 1e-5,
     "step_s": 1e-3,
@@ -150,7 +153,8 @@ def _context(f: Facts) -> Array:
     context = f["input_len"] + f["output_len"] / 2
     window = np.where(f["window"] > 0, np.minimum(f["window"], context), context)
     sliding = f["sliding_layers"] / f["attention_layers"].clip(min=1.0)
-    return (1 - sliding) * context + sliding * window
+    tokens: Array = (1 - sliding) * context + sliding * window
+    return tokens
 
 
 def _kv_s(
@@ -161,15 +165,21 @@ def _kv_s(
     return read / (split * f["bandwidth"] * c["kv_efficiency"])
 
 
+def _rate(f: Facts, c: Mapping[str, Array | float], parallel: Array) -> Array:
+    other = (f["is_amd"] + f["is_other_vendor"]) > 0
+    rate: Array = parallel * f["flops"] * np.where(other, c["other_vendor_efficiency"], 1.0)
+    return rate
+
+
 def _decode_s(f: Facts, c: Mapping[str, Array | float], tokens: Array, parallel: Array) -> Array:
-    return 2 * f["active_params"] * tokens / (parallel * f["flops"] * c["decode_efficiency"])
+    return 2 * f["active_params"] * tokens / (_rate(f, c, parallel) * c["decode_efficiency"])
 
 
 def _prefill_s(f: Facts, c: Mapping[str, Array | float], tokens: Array, parallel: Array) -> Array:
     body = (f["active_params"] - f["vocab"] * f["hidden"]).clip(min=1.0)
     attention = f["attention_layers"] * f["heads"] * f["head_dim"] * f["input_len"]
     work = tokens * f["input_len"] * 2 * (body + attention)
-    return work / (parallel * f["flops"] * c["prefill_efficiency"])
+    return work / (_rate(f, c, parallel) * c["prefill_efficiency"])
 
 
 def _link_s(

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from autotune.errors import SurrogateError
 from autotune.records import RunRecord
 from recommender.dataset import Dataset, landscape_of, prepare
-from recommender.efficiency import SOURCE_SD, CLASSES, Constants, classes_of, columns, fit_constants
+from recommender.efficiency import CLASSES, SOURCE_SD, Constants, classes_of, columns, fit_constants
 from recommender.facts import Array, Facts, collect
-from recommender.features import FEATURE_NAMES, encode_facts
 from recommender.feasibility import fit_feasibility
+from recommender.features import FEATURE_NAMES, encode_facts
 from recommender.lessons import latency_factors, learn_calibration, spanned
 from recommender.meta import META_FILE, TREES_FILE, Meta
 from recommender.predictor import Predictor
@@ -206,9 +206,7 @@ def _named_effects(data: Dataset, effects: Array, classes: NDArray[np.int64]) ->
 
 
 def _summary(data: Dataset, n_given: int, seed: int) -> dict[str, Any]:
-    by_source = {
-        name: int((data.source == index).sum()) for index, name in enumerate(data.sources)
-    }
+    by_source = {name: int((data.source == index).sum()) for index, name in enumerate(data.sources)}
     return {
         "rows_given": n_given,
         "rows_used": len(data.records),

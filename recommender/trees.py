@@ -66,7 +66,9 @@ def load_forest(text: str | bytes) -> Forest:
         learner = json.loads(text)["learner"]
         return _forest(learner)
     except (ValueError, KeyError, TypeError, IndexError) as err:
-        raise SurrogateError(f"the surrogate's trees cannot be read ({err!r}): train again") from err
+        raise SurrogateError(
+            f"the surrogate's trees cannot be read ({err!r}): train again"
+        ) from err
 
 
 def _forest(learner: Mapping[str, Any]) -> Forest:

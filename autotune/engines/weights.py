@@ -3,6 +3,7 @@
 Speed does not depend on the values of the weights, so a model is measured from its config.json.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Any
 
 from autotune.models import model_config
 
-_WEIGHT_PATTERNS = ("*.safetensors", "*.bin", "*.gguf")
+_WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,9 @@ class Weights:
     @property
     def has_tokenizer(self) -> bool:
         """Whether the directory holds a tokenizer."""
-        return self.directory is not None and any(self.directory.glob("tokenizer*.*"))
+        return self.directory is not None and any(
+            (self.directory / name).is_file() for name in _TOKENIZERS
+        )
 
 
 def find_weights(model: str) -> Weights:
@@ -39,9 +43,19 @@ def find_weights(model: str) -> Weights:
     directory = Path(model) if (Path(model) / "config.json").is_file() else cached_snapshot(model)
     if directory is None:
         return Weights(kind="random", config=config, directory=None)
-    has_weights = any(any(directory.glob(pattern)) for pattern in _WEIGHT_PATTERNS)
-    kind = "checkpoint" if has_weights else "random"
+    kind = "checkpoint" if has_checkpoint(directory) else "random"
     return Weights(kind=kind, config=config, directory=directory)
+
+
+def has_checkpoint(directory: Path) -> bool:
+    """Whether the directory holds all files of a checkpoint (a download may have been cut off)."""
+    files = [path for pattern in _WEIGHT_PATTERNS for path in directory.glob(pattern)]
+    for index in directory.glob("*.index.json"):
+        shards = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values()
+        if all((directory / shard).is_file() for shard in shards):
+            return bool(shards)
+        files = [path for path in files if path.name not in shards]
+    return bool(files)
 
 
 def cached_snapshot(model: str) -> Path | None:

@@ -1,6 +1,7 @@
 """A made-up landscape: the roofline's own shape, a level a GPU, a little noise; made, not measured."""
 
 import numpy as np
+
 from autotune.records import RunRecord
 from recommender.facts import collect
 from recommender.roofline import CONSTANTS, roofline
@@ -14,7 +15,9 @@ MODELS = (
 LEVELS = {"A100-40GB": 0.9, "V100-32GB": 0.7, "H100-80GB": 1.1}
 
 
-def synthetic_runs(seed=0, *, models=MODELS, engine="vllm", source="made-up", batches=(1, 8, 64, 256)):
+def synthetic_runs(
+    seed=0, *, models=MODELS, engine="vllm", source="made-up", batches=(1, 8, 64, 256)
+):
     """Return one completed run a (model, GPU, n_gpus, batch size)."""
     rng = np.random.default_rng(seed)
     runs = []

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from landscapes import synthetic_runs
+
 from recommender.dataset import FULL_WEIGHT_ROWS, OUT_OF_MEMORY, prepare
 
 RUNS = synthetic_runs()

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from autotune.errors import InvalidConfigError, SurrogateError
 from landscapes import MODELS, synthetic_runs
+
+from autotune.errors import InvalidConfigError, SurrogateError
 from recommender.acquisition import choose, expected_improvement, next_run
 from recommender.evaluate import METHODS, evaluate, known_runs
 from recommender.predictor import Prediction
@@ -47,15 +48,16 @@ def _prediction(throughput, *, factor=1.5, p_feasible=1.0):
 
 @pytest.fixture(scope="module")
 def table():
-    return evaluate(RUNS, protocol="migration", engine="vllm", runs=(0, 3))
+    two_gpus = [run for run in RUNS if run.gpu != "H100-80GB"]
+    return evaluate(two_gpus, protocol="migration", engine="vllm", runs=(0, 3))
 
 
 def test_every_direction_method_and_number_of_runs_has_a_row(table):
     assert all(set(row) >= KEYS for row in table)
     assert {row["method"] for row in table} == set(METHODS)
     directions = {(row["source_gpu"], row["target_gpu"]) for row in table}
-    assert len(directions) == 6
-    assert len(table) == 6 * len(METHODS) * 2
+    assert len(directions) == 2
+    assert len(table) == 2 * len(METHODS) * 2
     assert all(row["groups"] == len(MODELS) for row in table if row["method"] == "ours")
 
 
@@ -70,8 +72,10 @@ def test_on_an_easy_landscape_ours_is_near_the_best_and_never_below_keep(table):
             assert runs < 3 or row["regret_mean"] <= kept["regret_mean"] + 1e-12
 
 
-def test_the_same_rows_give_the_same_table(table):
-    assert evaluate(RUNS, protocol="migration", engine="vllm", runs=(0, 3)) == table
+def test_the_same_rows_give_the_same_table():
+    few = [run for run in RUNS if run.gpu != "H100-80GB"]
+    one, two = (evaluate(few, protocol="leave-model-out", runs=(0, 1)) for _ in range(2))
+    assert one == two
 
 
 @pytest.mark.parametrize("protocol", ["migration", "leave-gpu-out", "leave-model-out"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from autotune.errors import UnknownGpuError, UnknownModelError
 from autotune.gpus import load_gpus
 from autotune.models import catalogue_names
@@ -83,7 +84,9 @@ def test_rates_follow_the_format_and_fall_back_to_16_bits():
     float32, half, fp8, fp4 = table["flops"]
     assert float32 < half < fp8
     assert fp4 == fp8
-    assert collect([_ask(gpu="V100-32GB", dtype="fp8")])["flops"][0] == pytest.approx(125e12, rel=0.2)
+    assert collect([_ask(gpu="V100-32GB", dtype="fp8")])["flops"][0] == pytest.approx(
+        125e12, rel=0.2
+    )
 
 
 def test_unknown_names_are_refused():

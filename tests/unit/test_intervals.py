@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from autotune.records import Configuration
 from hypothesis import given
 from hypothesis import strategies as st
+
+from autotune.records import Configuration
 from recommender.calibration import Hyper, cells_of, posterior
 from recommender.facts import collect
 from recommender.intervals import WITHOUT_EVIDENCE, conformal_quantile, coverage

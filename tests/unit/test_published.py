@@ -3,6 +3,7 @@
 import gzip
 
 import pytest
+
 from autotune.errors import InvalidRecordError
 from autotune.importers.published import read
 

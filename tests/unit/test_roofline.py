@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from autotune.gpus import find_gpu, load_gpus
 from autotune.models import catalogue_names, find_model
 from autotune.records import Configuration
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from recommender.facts import COLUMNS, Facts, collect
 from recommender.roofline import (
     BOTTLENECKS,

@@ -6,13 +6,14 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from landscapes import synthetic_runs
+
 from autotune.errors import SurrogateError, UnknownGpuError
 from autotune.gpus import load_gpus
 from autotune.models import catalogue_names
 from autotune.records import Configuration, RunRecord
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from landscapes import synthetic_runs
 from recommender.meta import META_FILE, TREES_FILE
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.roofline import BOTTLENECKS
@@ -144,9 +145,7 @@ def test_any_catalogue_pair_gets_a_finite_answer(model, gpu, n, batch, engine, m
 def test_three_runs_move_the_landscape_and_narrow_it(shipped):
     asked = [_ask(batch_size=batch) for batch in (1, 4, 16, 64, 256)]
     before = shipped.predict(asked)
-    halved = [
-        _run(asked[i], before[i].output_throughput / 2) for i in (0, 2, 4)
-    ]
+    halved = [_run(asked[i], before[i].output_throughput / 2) for i in (0, 2, 4)]
     after = shipped.predict(asked, halved)
     for old, new in zip(before, after, strict=True):
         _check(new)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xgboost
+
 from autotune.errors import SurrogateError
 from recommender.trees import load_forest
 
@@ -10,7 +11,9 @@ from recommender.trees import load_forest
 def _train(rng, *, n_features=7, rounds=40, depth=5, base_score=None):
     features = rng.normal(size=(600, n_features))
     features[rng.random(features.shape) < 0.15] = np.nan
-    target = np.nan_to_num(features[:, 0]) * 2 + np.nan_to_num(features[:, 1] > 0) + rng.normal(size=600)
+    target = (
+        np.nan_to_num(features[:, 0]) * 2 + np.nan_to_num(features[:, 1] > 0) + rng.normal(size=600)
+    )
     parameters = {"max_depth": depth, "eta": 0.2, "nthread": 1, "tree_method": "hist"}
     if base_score is not None:
         parameters["base_score"] = base_score

@@ -1,0 +1,53 @@
+"""Cold `autotune recommend --json`: wall seconds and peak memory of the whole process.
+
+Usage: scripts/benchmark_recommend.py [--runs N] [--tracking-uri URI]
+Ends with one line: cold_s=<median> peak_mb=<largest> ratio=<over a bare interpreter's start>
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+COMMAND = [
+    *("recommend", "--model", "meta-llama/Llama-3.1-8B", "--target-gpu", "H100"),
+    *("--source-gpu", "A100", "--json"),
+]
+
+
+def measure(command: list[str], directory: str) -> tuple[float, float]:
+    """Return wall seconds and peak resident MB (10**6 bytes) of one process."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - begin
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed with wait status {status}")
+    return wall, usage.ru_maxrss * 1024 / 1e6
+
+
+def main() -> None:
+    """Measure a few cold processes in a fresh directory."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=7, help="processes to time")
+    parser.add_argument("--tracking-uri", help="a store with own runs (default: none)")
+    options = parser.parse_args()
+    store = ["--tracking-uri", options.tracking_uri] if options.tracking_uri else []
+    autotune = str(Path(sys.executable).with_name("autotune"))
+    with tempfile.TemporaryDirectory() as directory:
+        bare = [measure([sys.executable, "-c", "pass"], directory)[0] for _ in range(options.runs)]
+        cold = [measure([autotune, *COMMAND, *store], directory) for _ in range(options.runs)]
+    walls, peaks = zip(*cold, strict=True)
+    for wall, peak in cold:
+        print(f"{wall:.3f} s  {peak:.0f} MB")
+    median = statistics.median(walls)
+    ratio = median / statistics.median(bare)
+    print(f"cold_s={median:.3f} peak_mb={max(peaks):.0f} ratio={ratio:.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Bad input ends with one sentence, the right exit code and nothing written."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from autotune.codec import to_json_line
+from tests.integration.conftest import Ran, Shop
+from tests.records import record
+
+Write = Callable[[str, str], Path]
+
+
+def assert_refused(ran: Ran, code: int, *words: str) -> None:
+    assert ran.code == code, ran.err
+    assert "Traceback" not in ran.err
+    assert len([line for line in ran.err.splitlines() if line.startswith("Error")]) == 1
+    for word in words:
+        assert word in ran.err
+    assert ran.out == ""
+
+
+USAGE = [
+    (["recommend", "--model", "lama-3.1-8b", "--target-gpu", "H100"], ["lama-3.1-8b", "Llama-3.1"]),
+    (["recommend", "--model", "Llama-3.1-8B", "--target-gpu", "H10O"], ["H10O", "H100"]),
+    (
+        ["recommend", "--model", "Llama-3.1-8B", "--target-gpu", "H100", "--engine", "vlm"],
+        ["vlm", "vllm"],
+    ),
+    (
+        ["recommend", "--model", "Llama-3.1-8B", "--target-gpu", "H100", "--max-gpus", "0"],
+        ["max_gpus"],
+    ),
+    (
+        ["recommend", "--model", "Llama-2-7b", "--target-gpu", "H100", "--input-len", "9000"],
+        ["9128", "4096"],
+    ),
+    (["run", "--model", "Llama-3.1-8B", "--batch-sizes", "0"], ["0", "at least 1"]),
+    (["run", "--model", "Llama-3.1-8B", "--batch-sizes", "8:1"], ["8:1"]),
+    (["run", "--model", "Llama-3.1-8B", "--engine", "tensorflow"], ["tensorflow", "vllm"]),
+    (["run", "--model", "Llama-3.1-8B", "--n-gpus", "3"], ["32 attention heads", "divisor"]),
+    (["run", "--model", "Llama-3.1-8B", "--gpu", "H100"], ["this host has", "H100-80GB"]),
+    (["run", "--model", "Llama-3.1-8B", "--engine", "hf", "--n-gpus", "2"], ["n_gpus=2"]),
+    (
+        ["run", "--model", "Llama-3.1-8B", "--engine", "hf", "--set", "atn_implementation=eager"],
+        ["atn_implementation", "attn_implementation"],
+    ),
+    (["run", "--model", "Llama-3.1-8B", "--set", "max_num_seqs=3"], ["max_num_seqs", "--batch"]),
+    (["run"], ["--model"]),
+    (["run", "no-such-study.yaml"], ["no-such-study.yaml"]),
+    (["import", "no-such-file.jsonl"], ["no-such-file.jsonl"]),
+    (["confirm", "0123456789ab"], ["0123456789ab", "autotune recommend"]),
+    (["predict", "no-such-file.jsonl"], ["no-such-file.jsonl"]),
+    (["recomend"], ["recomend", "recommend"]),
+    (["evaluate", "--protocol", "cheating"], ["cheating"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), USAGE, ids=[" ".join(a) for a, _ in USAGE])
+def test_wrong_usage_is_exit_2(shop: Shop, arguments: list[str], words: list[str]) -> None:
+    assert_refused(shop(*arguments), 2, *words)
+    assert not (shop.folder / "mlruns").exists()
+
+
+def test_an_unknown_vllm_knob_is_refused_by_the_installed_vllm(shop: Shop) -> None:
+    pytest.importorskip("vllm", reason="vLLM is not installed on this platform")
+    ran = shop("run", "--model", "Llama-3.1-8B", "--set", "enforce_eagr=true")
+    assert_refused(ran, 2, "enforce_eagr", "enforce_eager")
+    assert not (shop.folder / "mlruns").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model: Llama-3.1-8B\nbatch_size: [1]\n", ["batch_size", "batch_sizes"]),
+        ("model: Llama-3.1-8B\nworkloads: [{input_length: 3}]\n", ["input_length", "input_len"]),
+        ("- a list\n", ["mapping"]),
+        ("model: [unclosed\n", ["study.yaml"]),
+        ("engines: vllm\n", ["model"]),
+    ],
+)
+def test_a_bad_study_file_is_exit_2(shop: Shop, write: Write, text: str, words: list[str]) -> None:
+    assert_refused(shop("run", write("study.yaml", text)), 2, *words)
+    assert not (shop.folder / "mlruns").exists()
+
+
+def test_a_target_on_which_nothing_fits_is_exit_1(shop: Shop) -> None:
+    ran = shop("recommend", "--model", "Llama-3.1-405B", "--target-gpu", "T4")
+    assert_refused(ran, 1, "does not fit", "--max-gpus")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "code", "words"),
+    [
+        ("empty.jsonl", "", 2, ["empty"]),
+        ("torn.jsonl", to_json_line(record())[:40], 2, ["no good row", "line 1"]),
+        ("header.csv", "engine,model,gpu,throughput\nvllm,m,H200,3\n", 2, ["throughput"]),
+        ("prose.txt", "these are not runs\n", 2, ["looked for"]),
+    ],
+)
+def test_an_import_without_a_good_row_writes_nothing(
+    shop: Shop, write: Write, name: str, text: str, code: int, words: list[str]
+) -> None:
+    ran = shop("import", write(name, text))
+    assert_refused(ran, code, name, *words)
+    assert not (shop.folder / "mlruns").exists()
+
+
+def test_good_rows_of_a_bad_file_go_in_and_bad_rows_are_set_aside(shop: Shop, write: Write) -> None:
+    rows = [record(), record(batch_size=16)]
+    lines = [to_json_line(row) for row in rows]
+    negative = json.loads(lines[0]) | {"output_throughput": -5.0, "batch_size": 64}
+    del negative["run_key"]
+    path = write("mixed.jsonl", "\n".join([*lines, json.dumps(negative), lines[0][:30]]))
+    first = shop("import", path)
+    assert first.code == 1
+    assert "line 3: output_throughput=-5.0" in first.out
+    assert "2 runs logged" in first.out
+    rejected = (shop.folder / "mixed.jsonl.rejected.jsonl").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in rejected] == [3, 4]
+    assert "0 runs logged, 2 known" in shop("import", path).out
+
+
+def test_a_store_that_cannot_be_opened_is_exit_1_and_keeps_the_recommendation(shop: Shop) -> None:
+    (shop.folder / "mlruns").mkdir()
+    (shop.folder / "mlruns" / "mlflow.db").write_text("not a database" * 100)
+    ran = shop("train")
+    assert_refused(ran, 1, "mlflow.db")
+
+
+def test_vllm_not_installed_is_exit_1_and_says_what_to_install(shop: Shop) -> None:
+    # A finder that hides vLLM, put in front by Python's own start-up hook.
+    hide = shop.folder / "hide"
+    hide.mkdir()
+    (hide / "sitecustomize.py").write_text(
+        "import importlib.util as u\n"
+        "found = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'vllm' else found(name, *a)\n"
+    )
+    ran = shop("run", "--model", "Llama-3.1-8B", "--engine", "vllm", PYTHONPATH=str(hide))
+    assert_refused(ran, 1, "vllm", "install")
+    assert not (shop.folder / "mlruns").exists()

@@ -1,0 +1,112 @@
+"""Records through a real MLflow store on sqlite."""
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from autotune.cache import RecordCache
+from autotune.errors import StoreError
+from autotune.records import RunRecord
+from autotune.tracking import EXPERIMENT, KIND, Store, redact
+from tests.records import record
+
+FAILED = {
+    "status": "out_of_memory",
+    "batch_size": 1024,
+    "output_throughput": None,
+    "mean_ttft_ms": None,
+    "mean_tpot_ms": None,
+    "repeats": None,
+    "notes": "CUDA out of memory",
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("store")
+    return Store(f"sqlite:///{folder}/mlruns/mlflow.db")
+
+
+@pytest.fixture(scope="module")
+def logged(store: Store) -> list[RunRecord]:
+    records = [
+        record(),
+        record(**FAILED),
+        record(
+            batch_size=3,
+            knobs={"enforce_eager": True, "kv_cache_dtype": "fp8", "block_size": 16, "swap": None},
+            output_throughput=0.1 + 0.2,
+            kv_cache_tokens=699008,
+            quantization="fp8",
+            suspect=True,
+            purpose="confirm",
+            environment={"weights": "random", "model_config": {"hidden_size": 8}, "ü": "é"},
+        ),
+        record(session_id=None, started_at=None, source="somebody else"),
+    ]
+    assert store.log(records) == len(records)
+    return records
+
+
+def test_every_record_comes_back_as_it_went_in(store: Store, logged: list[RunRecord]) -> None:
+    assert {r.record_id: r for r in store.read()} == {r.record_id: r for r in logged}
+
+
+def test_logging_twice_adds_nothing(store: Store, logged: list[RunRecord]) -> None:
+    assert store.log(logged) == 0
+    assert len(store.read()) == len(logged)
+
+
+def test_the_cache_holds_what_the_store_holds(store: Store, logged: list[RunRecord]) -> None:
+    store.log([record(batch_size=16)])
+    cached = RecordCache(store.directory).read()
+    assert cached is not None
+    assert sorted(r.record_id for r in cached) == sorted(r.record_id for r in store.read())
+    assert RecordCache(store.directory).read(model="another") == []
+
+
+def test_a_deleted_cache_is_rebuilt_whole(store: Store, logged: list[RunRecord]) -> None:
+    cache = RecordCache(store.directory)
+    cache.path.unlink()
+    cache.tail_path.unlink(missing_ok=True)
+    store.log([record(batch_size=32)])
+    assert len(cache.read() or []) == len(store.read())
+
+
+def test_runs_are_children_of_their_study_and_failures_are_failed(
+    store: Store, logged: list[RunRecord]
+) -> None:
+    client = MlflowClient(store.uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    assert experiment.artifact_location.endswith("/mlruns/artifacts")
+    runs = client.search_runs([experiment.experiment_id])
+    studies = {r.info.run_id: r for r in runs if r.data.tags[KIND] == "study"}
+    children = [r for r in runs if r.data.tags[KIND] == "configuration"]
+    assert all(child.data.tags["mlflow.parentRunId"] in studies for child in children)
+    by_batch = {child.data.params["batch_size"]: child for child in children}
+    assert by_batch["1024"].info.status == "FAILED"
+    assert by_batch["8"].info.status == "FINISHED"
+    assert by_batch["8"].data.metrics["output_throughput"] == 1376.5
+    assert by_batch["3"].data.params["knobs.enforce_eager"] == "true"
+    assert by_batch["8"].info.run_name == "Llama-3.1-8B · vllm · 1xH200 · bs 8"
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////proc/no/mlflow.db", "nonsense://host/x"])
+def test_a_store_that_cannot_be_opened_is_named(uri: str) -> None:
+    with pytest.raises(StoreError, match="cannot open the store"):
+        Store(uri)
+
+
+def test_a_damaged_database_is_named_and_left_alone(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    database.write_text("not a database" * 100)
+    with pytest.raises(StoreError, match=r"mlflow\.db"):
+        Store(f"sqlite:///{database}")
+    assert database.read_text() == "not a database" * 100
+
+
+def test_credentials_are_not_repeated_in_messages() -> None:
+    assert redact("https://user:secret@host:5000/x") == "https://host:5000/x"
+    assert redact("sqlite:///mlruns/mlflow.db") == "sqlite:///mlruns/mlflow.db"

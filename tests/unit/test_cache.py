@@ -1,0 +1,68 @@
+"""The columnar cache beside the store."""
+
+from pathlib import Path
+
+import pytest
+
+from autotune.cache import RecordCache, default_uri, store_directory, write_atomically
+from tests.records import record
+
+RECORDS = [record(), record(batch_size=16, knobs={"a": 1}), record(model="google/gemma-2b")]
+
+
+def test_it_gives_back_what_was_put_in(tmp_path: Path) -> None:
+    cache = RecordCache(tmp_path)
+    cache.replace(RECORDS[:1])
+    assert cache.extend(RECORDS[1:])
+    assert cache.read() == RECORDS
+    cache.replace(RECORDS)
+    assert cache.read() == RECORDS
+
+
+def test_it_reads_one_model_alone(tmp_path: Path) -> None:
+    cache = RecordCache(tmp_path)
+    cache.replace(RECORDS[:2])
+    cache.extend(RECORDS[2:])
+    assert cache.read(model="google/gemma-2b") == RECORDS[2:]
+
+
+def test_without_a_cache_there_is_nothing_to_read_or_extend(tmp_path: Path) -> None:
+    cache = RecordCache(tmp_path)
+    assert cache.read() is None
+    assert not cache.extend(RECORDS)
+    assert cache.read() is None
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"version": 99}', '{"version": 1, "n": 2}'])
+def test_a_damaged_cache_is_no_cache(tmp_path: Path, damage: str) -> None:
+    cache = RecordCache(tmp_path)
+    cache.replace(RECORDS)
+    cache.path.write_text(damage)
+    assert cache.read() is None
+
+
+def test_an_empty_cache_is_a_cache(tmp_path: Path) -> None:
+    cache = RecordCache(tmp_path)
+    cache.replace([])
+    assert cache.read() == []
+
+
+def test_a_local_store_keeps_its_things_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert store_directory(default_uri()) == Path("mlruns")
+    assert store_directory("sqlite:////data/x/mlflow.db") == Path("/data/x")
+
+
+def test_remote_stores_do_not_share_a_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    one, other = store_directory("http://a:5000"), store_directory("http://b:5000")
+    assert one != other
+    assert one.parent == Path("/cache/autotune")
+
+
+def test_writing_replaces_the_whole_file_and_leaves_no_part(tmp_path: Path) -> None:
+    path = tmp_path / "x" / "file.json"
+    write_atomically(path, "old")
+    write_atomically(path, "new")
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
