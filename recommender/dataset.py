@@ -8,7 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.errors import InvalidModelConfigError, UnknownGpuError, UnknownModelError
+from autotune.errors import (
+    InvalidConfigError,
+    InvalidModelConfigError,
+    UnknownGpuError,
+    UnknownModelError,
+)
 from autotune.records import RunRecord
 from recommender.facts import Array, Facts, collect
 from recommender.roofline import peak_throughput
@@ -95,17 +100,17 @@ def _reason(record: RunRecord) -> str | None:
     if record.suspect:
         return "suspect"
     if not is_catalogued(record):
-        return "model or GPU not in the catalogue"
+        return "model, GPU or format not in the catalogue"
     if record.status == "out_of_memory":
         return OUT_OF_MEMORY
     return None if record.is_measured else "not measured"
 
 
 def is_catalogued(record: RunRecord) -> bool:
-    """Return whether the record's model and GPU can be looked up."""
+    """Return whether the record's model, GPU and formats can be looked up."""
     try:
         collect([record])
-    except (UnknownGpuError, UnknownModelError, InvalidModelConfigError):
+    except (UnknownGpuError, UnknownModelError, InvalidModelConfigError, InvalidConfigError):
         return False
     return True
 

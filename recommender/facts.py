@@ -10,61 +10,28 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.gpus import GpuSpec, find_gpu
-from autotune.memory import (
-    DTYPE_BYTES,
-    MemoryPlan,
-    canonical_dtype,
-    kv_bytes_per_token,
-    plan_memory,
-    weight_bytes,
-)
-from autotune.models import ModelProfile, find_model
+from autotune.memory import MemoryPlan, plan_memory
 from autotune.records import ENGINES, Configuration
+from recommender.sheets import (
+    GPU_COLUMNS,
+    MODEL_COLUMNS,
+    gpu_of,
+    kv_format,
+    model_of,
+    static_numbers,
+    weight_format,
+)
 
 Array = NDArray[np.float64]
 
 DEFAULT_INPUT_LEN: Final = 256
 DEFAULT_OUTPUT_LEN: Final = 128
-_SIXTEEN_BIT: Final = 2.0
-_FP8 = frozenset({"fp8", "int8"})
 # InfPop varied the batch but left vLLM's max_num_seqs at what was then its default.
 _DEFAULT_CAP_SOURCES: Final = ("infpop",)
 _OLD_DEFAULT_MAX_NUM_SEQS: Final = 256.0
 _EARLY_YEARS: Final = ("2023", "2024")
 _EARLY_BEFORE: Final = 6.0
 _VERSION = re.compile(r"(\d{1,2})\.(\d{1,3})\b")
-_FP4 = frozenset({"fp4", "nvfp4", "mxfp4"})
-_MODEL_COLUMNS = (
-    "layers",
-    "attention_layers",
-    "sliding_layers",
-    "window",
-    "hidden",
-    "heads",
-    "kv_heads",
-    "head_dim",
-    "vocab",
-    "params",
-    "active_params",
-    "expert_params",
-    "experts",
-    "experts_per_token",
-    "embedding_params",
-    "is_encoder_decoder",
-    "weight_bytes",
-    "kv_bytes_per_token",
-)
-_GPU_COLUMNS = (
-    "memory_gb",
-    "bandwidth",
-    "flops",
-    "interconnect",
-    "is_cpu",
-    "is_amd",
-    "is_other_vendor",
-    "year",
-)
 _RUN_COLUMNS = (
     "engine",
     "is_serving",
@@ -82,7 +49,7 @@ _RUN_COLUMNS = (
     "version",
     "is_early",
 )
-COLUMNS: Final = (*_MODEL_COLUMNS, *_GPU_COLUMNS, *_RUN_COLUMNS)
+COLUMNS: Final = (*MODEL_COLUMNS, *GPU_COLUMNS, *_RUN_COLUMNS)
 _INDEX: Final = {name: column for column, name in enumerate(COLUMNS)}
 
 
@@ -142,8 +109,8 @@ def memory_plan(
     """Return autotune.memory's plan, remembered: searches ask for the same ones again."""
     chosen = {} if utilization is None else {"gpu_memory_utilization": utilization}
     return plan_memory(
-        _model(model),
-        _gpu(gpu),
+        model_of(model),
+        gpu_of(gpu),
         engine=engine,
         n_gpus=n_gpus,
         batch_size=batch_size,
@@ -179,32 +146,6 @@ def lengths(configuration: Configuration) -> tuple[int, int]:
     )
 
 
-def weight_format(configuration: Configuration) -> str:
-    """Return the format of the stored weights: the quantization if any, else the dtype."""
-    return configuration.quantization or configuration.dtype or "auto"
-
-
-def kv_format(configuration: Configuration) -> str:
-    """Return the format of the KV cache; TensorRT-LLM's quantised checkpoints bring fp8 caches."""
-    asked = configuration.knobs.get("kv_cache_dtype")
-    if asked not in (None, "auto"):
-        return str(asked)
-    dtype = weight_format(configuration)
-    stored = _model(configuration.model).dtype if dtype == "auto" else dtype
-    is_quantised = DTYPE_BYTES[canonical_dtype(stored)] < _SIXTEEN_BIT
-    return "fp8" if configuration.engine == "trtllm" and is_quantised else "auto"
-
-
-@lru_cache(maxsize=1024)
-def _gpu(name: str) -> GpuSpec:
-    return find_gpu(name)
-
-
-@lru_cache(maxsize=1024)
-def _model(name: str) -> ModelProfile:
-    return find_model(name)
-
-
 def _limit(configuration: Configuration, source: str | None) -> float:
     """Return the most sequences that the engine's own setting, or the harness, lets run at once."""
     cap = configuration.knobs.get("max_num_seqs")
@@ -218,7 +159,7 @@ def _limit(configuration: Configuration, source: str | None) -> float:
 
 def _row(configuration: Configuration, source: str | None) -> tuple[float, ...]:
     is_hf = configuration.engine == "hf"
-    static = _static(
+    static = static_numbers(
         configuration.model,
         configuration.gpu,
         weight_format(configuration),
@@ -257,63 +198,3 @@ def _version(text: str | None) -> float:
     """Return a vLLM-like "0.18.0" as 18.0, "1.2.0" as 102.0; NaN where there is no such number."""
     match = _VERSION.match(text or "")
     return 100.0 * int(match[1]) + int(match[2]) if match else math.nan
-
-
-@lru_cache(maxsize=4096)
-def _static(model: str, gpu: str, dtype: str, kv_dtype: str, is_hf: bool) -> tuple[float, ...]:
-    """Return what all runs of a model on a GPU share; vLLM loads float32 checkpoints in 16 bits."""
-    profile, spec = _model(model), _gpu(gpu)
-    stored = canonical_dtype(profile.dtype if dtype == "auto" else dtype)
-    if stored == "float32" and dtype == "auto" and not is_hf:
-        stored = "float16"
-    if kv_dtype == "auto":
-        kv_dtype = "float32" if stored == "float32" else "float16"
-    return (*_model_numbers(profile, stored, kv_dtype), *_gpu_numbers(spec, stored))
-
-
-def _model_numbers(profile: ModelProfile, dtype: str, kv_dtype: str) -> tuple[float, ...]:
-    return (
-        profile.n_layers,
-        profile.n_attention_layers,
-        profile.n_sliding_layers,
-        profile.sliding_window or 0,
-        profile.hidden_size,
-        profile.n_heads,
-        profile.n_kv_heads,
-        profile.head_dim,
-        profile.vocab_size,
-        profile.n_params,
-        profile.n_active_params,
-        profile.n_expert_params,
-        profile.n_experts,
-        profile.n_experts_per_token,
-        profile.embedding_params,
-        profile.is_encoder_decoder,
-        weight_bytes(profile, dtype),
-        kv_bytes_per_token(profile, kv_dtype),
-    )
-
-
-def _gpu_numbers(spec: GpuSpec, dtype: str) -> tuple[float, ...]:
-    return (
-        spec.memory_gb,
-        spec.bandwidth_gbs * 1e9,
-        _tflops(spec, dtype) * 1e12,
-        max(spec.interconnect_gbs, 16.0) * 1e9,
-        spec.vendor == "cpu",
-        spec.vendor == "amd",
-        spec.vendor not in ("cpu", "amd", "nvidia"),
-        spec.year,
-    )
-
-
-def _tflops(spec: GpuSpec, dtype: str) -> float:
-    """Return the dense rate that matrix products run at; formats without units compute in 16 bits."""
-    if dtype == "float32":
-        return spec.fp32_tflops
-    half = spec.fp16_tflops
-    if dtype == "bfloat16" and spec.bf16_tflops is not None:
-        half = spec.bf16_tflops
-    if dtype in _FP4:
-        return spec.fp4_tflops or spec.fp8_tflops or half
-    return (spec.fp8_tflops or half) if dtype in _FP8 else half

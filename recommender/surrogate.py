@@ -1,10 +1,9 @@
-"""Train the surrogate: roofline constants, trees on their residual, shrinkage, calibration, intervals.
+"""Train the surrogate: constants, trees on the residual, shrinkage, calibration, intervals.
 
 Everything that judges the trees (shrinkage, the calibration's variances, the intervals) is learned
 from residuals of rows predicted by a fit that had not seen their GPU in their harness.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,22 +11,28 @@ from typing import Any, Final
 
 import numpy as np
 import xgboost
-from numpy.typing import NDArray
 
 from autotune.errors import SurrogateError
 from autotune.records import RunRecord
-from recommender.dataset import Dataset, landscape_of, prepare
-from recommender.efficiency import CLASSES, SOURCE_SD, Constants, classes_of, columns, fit_constants
-from recommender.facts import Array, Facts, collect
-from recommender.feasibility import fit_feasibility
+from recommender.dataset import Dataset, prepare
+from recommender.efficiency import CLASSES, Constants, classes_of, columns, fit_constants
+from recommender.facts import Array
 from recommender.features import FEATURE_NAMES, encode_facts
+from recommender.holdout import (
+    N_FOLDS,
+    folds,
+    harness_effects,
+    learn_feasibility,
+    named_effects,
+    shrinkage_of,
+    summarise,
+)
 from recommender.lessons import latency_factors, learn_calibration, spanned
 from recommender.meta import META_FILE, TREES_FILE, Meta
 from recommender.predictor import Predictor
 from recommender.roofline import roofline
 from recommender.trees import load_forest
 
-N_FOLDS: Final = 5
 ROUNDS: Final = 150
 FURTHER_ROUNDS: Final = 60
 FEWEST_ROWS: Final = 10
@@ -85,13 +90,13 @@ def fit(records: Sequence[RunRecord], *, seed: int = 0) -> FittedSurrogate:
         )
     classes = classes_of(data.facts)
     line, trees = _left_out(data, seed)
-    shrinkage = _shrinkage(data.log_throughput - line, trees, classes, data.weight)
+    shrinkage = shrinkage_of(data.log_throughput - line, trees, classes, data.weight)
     believed = np.array([shrinkage[name] for name in CLASSES])[classes]
     residual = data.log_throughput - line - believed * trees
     hyper, quantiles = learn_calibration(data, residual, seed)
     base = _fit_base(data, seed)
     final_line = roofline(data.facts, columns(base.constants, classes))
-    summary = _summary(data, len(records), seed)
+    summary = {**summarise(data, len(records), seed), "xgboost": xgboost.__version__}
     meta = Meta(
         feature_names=FEATURE_NAMES,
         constants=base.constants,
@@ -99,8 +104,8 @@ def fit(records: Sequence[RunRecord], *, seed: int = 0) -> FittedSurrogate:
         hyper=hyper,
         quantiles=quantiles,
         latency=latency_factors(data, final_line, classes),
-        source_effects=_named_effects(data, base.effects, classes),
-        feasibility=_learn_feasibility(data),
+        source_effects=named_effects(data, base.effects, classes),
+        feasibility=learn_feasibility(data),
         evidence=spanned(data),
         summary=summary,
     )
@@ -123,7 +128,7 @@ def _fit_base(data: Dataset, seed: int) -> _Base:
     constants = fit_constants(data.facts, data.log_throughput, data.source, data.weight)
     line = roofline(data.facts, columns(constants, classes)).throughput
     residual = data.log_throughput - np.log(line)
-    effects = _effects(data, residual, classes)
+    effects = harness_effects(data, residual, classes)
     centred = np.clip(residual - effects[data.source, classes], -RESIDUAL_CLIP, RESIDUAL_CLIP)
     matrix = xgboost.DMatrix(
         encode_facts(data.facts),
@@ -136,22 +141,10 @@ def _fit_base(data: Dataset, seed: int) -> _Base:
     return _Base(constants=constants, effects=effects, booster=booster)
 
 
-def _effects(data: Dataset, residual: Array, classes: NDArray[np.int64]) -> Array:
-    """Return the level of each source in each class, shrunk to 0, shape (n_sources, n_classes)."""
-    effects = np.zeros((len(data.sources), len(CLASSES)))
-    for source, kind in {*zip(data.source.tolist(), classes.tolist(), strict=True)}:
-        rows = (data.source == source) & (classes == kind)
-        landscapes = len({landscape_of(data.records[i]) for i in np.flatnonzero(rows)})
-        spread = max(float(residual[rows].std()), 0.05)
-        trust = landscapes / (landscapes + (spread / SOURCE_SD) ** 2)
-        effects[source, kind] = trust * float(np.median(residual[rows]))
-    return effects
-
-
 def _left_out(data: Dataset, seed: int) -> tuple[Array, Array]:
     """Return log roofline and raw tree residual of every row, by fits without its GPU and source."""
     groups = [f"{record.source}|{record.gpu}" for record in data.records]
-    fold = _folds(groups, seed)
+    fold = folds(groups, seed)
     line, trees = np.zeros(len(groups)), np.zeros(len(groups))
     classes = classes_of(data.facts)
     for index in range(N_FOLDS):
@@ -163,79 +156,3 @@ def _left_out(data: Dataset, seed: int) -> tuple[Array, Array]:
         line[out] = np.log(roofline(held, columns(base.constants, classes[out])).throughput)
         trees[out] = base.booster.inplace_predict(encode_facts(held))
     return line, trees
-
-
-def _folds(groups: Sequence[str], seed: int) -> NDArray[np.int64]:
-    """Return a fold for each row: whole groups, dealt by the hash of their name."""
-    names = sorted(
-        set(groups), key=lambda name: hashlib.sha256(f"{seed}|{name}".encode()).hexdigest()
-    )
-    number = {name: position % N_FOLDS for position, name in enumerate(names)}
-    return np.array([number[name] for name in groups], dtype=np.int64)
-
-
-def _shrinkage(
-    residual: Array, trees: Array, classes: NDArray[np.int64], weight: Array
-) -> dict[str, float]:
-    """Return by class how much of the trees' residual helps on rows left out (robust slope in 0..1)."""
-    chosen = {}
-    grid = np.linspace(0.0, 1.0, 21)
-    for index, name in enumerate(CLASSES):
-        rows = classes == index
-        if not rows.any():
-            chosen[name] = 0.25
-            continue
-        losses = [
-            float((weight[rows] * np.abs(residual[rows] - share * trees[rows])).sum())
-            for share in grid
-        ]
-        chosen[name] = float(grid[int(np.argmin(losses))])
-    return chosen
-
-
-def _learn_feasibility(data: Dataset) -> Any:
-    runs = [*data.records, *data.failures]
-    outcome = np.concatenate((np.ones(len(data.records)), np.zeros(len(data.failures))))
-    facts: Facts = collect(runs)
-    return fit_feasibility(facts, outcome, np.full(len(runs), 0.2))
-
-
-def _named_effects(data: Dataset, effects: Array, classes: NDArray[np.int64]) -> dict[str, float]:
-    present = sorted({*zip(data.source.tolist(), classes.tolist(), strict=True)})
-    return {f"{data.sources[s]}|{CLASSES[k]}": round(float(effects[s, k]), 4) for s, k in present}
-
-
-def _summary(data: Dataset, n_given: int, seed: int) -> dict[str, Any]:
-    by_source = {name: int((data.source == index).sum()) for index, name in enumerate(data.sources)}
-    return {
-        "rows_given": n_given,
-        "rows_used": len(data.records),
-        "rows_used_by_source": by_source,
-        "memory_failures_used": len(data.failures),
-        "set_aside": dict(data.set_aside),
-        "landscapes": len({landscape_of(record) for record in data.records}),
-        "seed": seed,
-        "xgboost": xgboost.__version__,
-    }
-
-
-def load_booster(directory: Path) -> xgboost.Booster:
-    """Return the trees of a saved surrogate as a booster."""
-    booster = xgboost.Booster()
-    booster.load_model(str(directory / TREES_FILE))
-    return booster
-
-
-def go_on(
-    booster: xgboost.Booster, *, features: Array, label: Array, weight: Array, seed: int
-) -> xgboost.Booster:
-    """Boost further towards ``label``, shape (n,), from what the booster says already."""
-    matrix = xgboost.DMatrix(
-        features,
-        label=label,
-        weight=weight,
-        feature_names=list(FEATURE_NAMES),
-        nthread=int(PARAMETERS["nthread"]),
-    )
-    parameters = {**PARAMETERS, "seed": seed, "min_child_weight": 1.0, "lambda": 1.0}
-    return xgboost.train(parameters, matrix, num_boost_round=FURTHER_ROUNDS, xgb_model=booster)

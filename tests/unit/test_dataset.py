@@ -27,8 +27,9 @@ def test_measured_rows_are_kept_in_order():
     ("row", "reason"),
     [
         (_with(suspect=True), "suspect"),
-        (_with(gpu="H1000"), "model or GPU not in the catalogue"),
-        (_with(model="nobody/nothing"), "model or GPU not in the catalogue"),
+        (_with(gpu="H1000"), "model, GPU or format not in the catalogue"),
+        (_with(model="nobody/nothing"), "model, GPU or format not in the catalogue"),
+        (_with(quantization="q3"), "model, GPU or format not in the catalogue"),
         (_with(status="crashed", output_throughput=None), "not measured"),
         (_with(status="out_of_memory", output_throughput=None), OUT_OF_MEMORY),
         (_with(output_throughput=1e7), "beats the roofline's peak"),

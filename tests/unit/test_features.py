@@ -7,8 +7,9 @@ from autotune.errors import UnknownGpuError, UnknownModelError
 from autotune.gpus import load_gpus
 from autotune.models import catalogue_names
 from autotune.records import Configuration
-from recommender.facts import COLUMNS, collect, kv_format, weight_format
+from recommender.facts import COLUMNS, collect
 from recommender.features import FEATURE_NAMES, encode
+from recommender.sheets import kv_format, weight_format
 
 
 def _ask(**changes):

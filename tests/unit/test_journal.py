@@ -16,7 +16,7 @@ from autotune.journal import open_journal, read_journal
 from autotune.records import RunRecord
 from tests.records import record
 
-RECORDS = [record(batch_size=2**k, notes="naïve – 測試 🚀") for k in range(3)]
+RECORDS = [record(batch_size=2**k, notes="naïve 測試 🚀") for k in range(3)]
 LINES = [(to_json_line(r) + "\n").encode() for r in RECORDS]
 
 
