@@ -9,6 +9,7 @@ readers need no lock.
 import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,8 @@ def _take(path: Path, descriptor: int, *, resume: bool) -> Journal:
         raise JournalError(f"journal {path} is in use by another study") from error
     except OSError as error:
         raise JournalError(f"journal {path} cannot be locked: {error}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise JournalError(f"journal {path} is not a regular file")
     records, tail = _parse(path, _read(path))
     if records and not resume:
         raise JournalError(
@@ -91,7 +94,8 @@ def _take(path: Path, descriptor: int, *, resume: bool) -> Journal:
             tail = b""
         elif tail:
             _set_aside(path, descriptor, tail)
-        _flush_folder(path.parent)
+        if not records:
+            _flush_folder(path.parent)
     except OSError as error:
         raise JournalError(f"cannot mend journal {path}: {error}") from error
     return Journal(path, descriptor, records, tail.decode(errors="replace") if tail else None)

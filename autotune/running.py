@@ -1,16 +1,14 @@
 """``autotune run``: a study from its options to its journal and its store."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from autotune.cache import default_uri, store_directory
 from autotune.errors import InvalidConfigError, StoreError
 from autotune.journal import open_journal
-from autotune.progress import StudyProgress, outcome
+from autotune.progress import create_progress, outcome
 from autotune.records import RunRecord
 from autotune.spec import StudySpec
 from autotune.study import Study, new_session_id, plan
@@ -84,6 +82,8 @@ def read_study(path: Path) -> dict[str, Any]:
     Raises:
         InvalidConfigError: When it cannot be read or is not a YAML mapping.
     """
+    import yaml
+
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -93,23 +93,17 @@ def read_study(path: Path) -> dict[str, Any]:
     return data
 
 
-class LoggingProgress(StudyProgress):
-    """Shows the study and logs each record to the store once it is in the journal.
+class StoreLog:
+    """Logs records to the store once they are in the journal.
 
     A store that fails does not stop the study: the journal has everything.
     """
 
     def __init__(self, store: "Store | None") -> None:
-        super().__init__()
         self.remarks: list[str] = []
         self._store = store
 
-    def trial_finished(self, record: RunRecord) -> None:
-        """Show the record, then log it."""
-        super().trial_finished(record)
-        self.log([record])
-
-    def log(self, records: list[RunRecord]) -> None:
+    def log(self, records: Sequence[RunRecord]) -> None:
         """Log records; the first failure is noted and ends the logging."""
         if self._store is None:
             return
@@ -149,13 +143,13 @@ def run_study(
         study = Study(
             spec, opened, groups=groups, session_id=session_id, log_dir=directory / "logs"
         )
-        progress = LoggingProgress(store)
+        log = StoreLog(store)
         if opened.torn is not None:
-            progress.remarks.append(f"a torn last line of {path} was set aside in {path}.torn")
-        progress.log(opened.records)
+            log.remarks.append(f"a torn last line of {path} was set aside in {path}.torn")
+        log.log(opened.records)
         completed = False
         try:
-            with progress:
+            with create_progress(lambda record: log.log([record])) as progress:
                 study.run(progress)
             completed = True
         finally:
@@ -163,7 +157,7 @@ def run_study(
                 session_id=study.session_id,
                 journal=path,
                 records=tuple(opened.records),
-                remarks=tuple(progress.remarks),
+                remarks=tuple(log.remarks),
             )
             if store is not None:
                 _finish(store, result, completed=completed)

@@ -145,6 +145,8 @@ class EngineSession:
         except WorkerGoneError:
             raise self._worker_gone() from None
         except TimeoutError:
+            # A late answer must not be taken for the next request's.
+            self.close()
             message = f"no progress for {timeout_s:g} s; see {self.log_path}"
             raise TrialError("timed_out", message, log_tail=self.log_tail()) from None
         event: dict[str, Any] = json.loads(line)

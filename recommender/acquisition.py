@@ -1,4 +1,4 @@
-"""Which configuration to run next, and which to keep: expected improvement over what was measured."""
+"""Which configuration to run next, and which to keep: expected improvement over the measured."""
 
 import math
 from collections.abc import Mapping, Sequence

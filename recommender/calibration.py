@@ -1,8 +1,8 @@
 """Correct a predicted landscape with the runs known for this user: a Gaussian process on residuals.
 
 The residual log(measured / predicted) is a sum of independent effects, each shared by the runs that
-have something in common: the harness, the GPU, the model, the model on the GPU, and for each of them
-a smooth function of GPU count, batch size and lengths. Runs of the same model on other GPUs thus move
+have something in common: the harness, the GPU, the model, the model on the GPU, and for each of
+them a smooth function of GPU count, batch size and lengths. Runs of the model on other GPUs move
 the model's effect, runs of other models on the target the GPU's, and confirmatory runs everything.
 """
 
@@ -71,7 +71,8 @@ class Cells:
     """Where rows sit: what decides how much two residuals have in common.
 
     Attributes:
-        coordinates: log2 of GPUs, sequences in flight, input and output tokens, and parameters, (n, 5).
+        coordinates: log2 of GPUs, sequences in flight, input tokens, output tokens and parameters,
+            shape (n, 5).
         labels: Codes of engine, model, GPU, mode and weight format, shape (n, 5).
         spread: Factor on the standard deviation of the GPU's own effect, shape (n,).
     """

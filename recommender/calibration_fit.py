@@ -9,7 +9,7 @@ import numpy as np
 from recommender.calibration import Cells, Hyper, covariance
 from recommender.facts import Array
 
-_STEPS: Final = (4.0, 2.0, 1.4)
+_STEPS: Final = (3.0, 1.5)
 _TUNED: Final = (
     "harness",
     "shape",
@@ -40,7 +40,7 @@ class Sample:
 
 
 def fit_hyper(samples: Sequence[Sample], start: Hyper) -> Hyper:
-    """Return the hyper-parameters that maximise the likelihood of all samples, by coordinate search.
+    """Return the hyper-parameters of the largest likelihood of all samples, by coordinate search.
 
     Each sample weighs the same whatever its size.
     """

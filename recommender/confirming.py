@@ -11,7 +11,7 @@ from autotune.errors import InvalidConfigError
 from autotune.gpus import detect_gpus
 from autotune.importing import read_file
 from autotune.journal import open_journal
-from autotune.progress import StudyProgress
+from autotune.progress import StudyProgress, create_progress
 from autotune.spec import MeasurePolicy
 from autotune.study import new_session_id, resolve_host
 from recommender import ledger
@@ -60,7 +60,7 @@ def confirm_here(
         policy=policy or MeasurePolicy(),
         purpose="confirm",
     )
-    with StudyProgress() as progress, Bench(settings, progress) as bench:
+    with create_progress() as progress, Bench(settings, progress) as bench:
         progress.study_started(session_id, runs, 0)
         device = LocalDevice(
             recommendation,

@@ -19,6 +19,7 @@ from recommender.facts import Array, Facts, collect
 from recommender.roofline import peak_throughput
 
 PEAK_MARGIN: Final = 1.1
+OVERFLOW_MARGIN: Final = 1.2
 FULL_WEIGHT_ROWS: Final = 8.0
 
 
@@ -76,8 +77,12 @@ def prepare(records: Sequence[RunRecord]) -> Dataset:
                 failures.append(record)
     facts = collect(measured)
     throughput = np.array([float(record.output_throughput or 0.0) for record in measured])
-    possible = throughput <= PEAK_MARGIN * peak_throughput(facts)
-    reasons["beats the roofline's peak"] += int((~possible).sum())
+    slow_enough = throughput <= PEAK_MARGIN * peak_throughput(facts)
+    overflow = facts["memory_total_gb"] > OVERFLOW_MARGIN * facts["memory_available_gb"]
+    fits = facts.is_engine("hf") | ~overflow
+    reasons["beats the roofline's peak"] += int((~slow_enough).sum())
+    reasons["does not fit the GPUs named"] += int((slow_enough & ~fits).sum())
+    possible = slow_enough & fits
     kept = [record for record, ok in zip(measured, possible, strict=True) if ok]
     sources = tuple(sorted({record.source for record in kept}))
     return Dataset(

@@ -4,8 +4,8 @@
   models' runs are known.
 - leave-gpu-out: the whole target GPU is hidden. leave-model-out: the whole model is hidden.
 
-Every fit, with all it learns (constants, trees, shrinkage, calibration, intervals), sees only what a
-case does not hide. A chosen configuration that failed on the target scores zero throughput.
+Every fit, with all it learns (constants, trees, shrinkage, calibration, intervals), sees only what
+a case does not hide. A chosen configuration that failed on the target scores zero throughput.
 """
 
 from collections import defaultdict
@@ -60,7 +60,7 @@ def evaluate(
 
 
 def known_runs(case: Case, seen: Iterable[RunRecord]) -> list[RunRecord]:
-    """Return the runs of the case's harness that its user has: the model's only from the source GPU."""
+    """Return the user's runs: those of the case's harness, of its model only on the source GPU."""
     return [
         record
         for record in seen

@@ -184,14 +184,14 @@ def _row(configuration: Configuration, source: str | None) -> tuple[float, ...]:
         max(float(plan.max_sequences), 1.0),
         plan.fits,
         _version(configuration.engine_version),
-        _is_early(configuration.engine_version),
+        _is_early(configuration.engine, configuration.engine_version),
     )
 
 
-def _is_early(text: str | None) -> bool:
+def _is_early(engine: str, text: str | None) -> bool:
     """Return whether a version is vLLM's before 0.6, or the year of a study that names none."""
     plain = text or ""
-    return plain.startswith(_EARLY_YEARS) or _version(text) < _EARLY_BEFORE
+    return plain.startswith(_EARLY_YEARS) or (engine == "vllm" and _version(text) < _EARLY_BEFORE)
 
 
 def _version(text: str | None) -> float:

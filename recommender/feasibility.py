@@ -2,9 +2,9 @@
 
 The probability is logistic in the log of demand over room. Hugging Face needs room for the whole
 batch beside the weights (what does not fit of these goes to the host, which leaves little room);
-the other engines need room for one sequence and let the rest wait. Known outcomes of the model shift
-the curve, and rule: what failed, fails with fewer GPUs, a larger batch, longer sequences or less
-memory; what ran, runs with more.
+the other engines need room for one sequence and let the rest wait. Known outcomes of the model
+shift the curve, and rule: what failed, fails with fewer GPUs, a larger batch, longer sequences or
+less memory; what ran, runs with more.
 """
 
 from collections.abc import Mapping, Sequence

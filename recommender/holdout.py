@@ -41,7 +41,7 @@ def folds(groups: Sequence[str], seed: int) -> NDArray[np.int64]:
 def shrinkage_of(
     residual: Array, trees: Array, classes: NDArray[np.int64], weight: Array
 ) -> dict[str, float]:
-    """Return by class how much of the trees' residual helps on rows left out (robust slope in 0..1)."""
+    """Return by class how much of the trees' residual helps on rows left out (0 to 1)."""
     chosen = {}
     grid = np.linspace(0.0, 1.0, 21)
     for index, name in enumerate(CLASSES):
@@ -82,25 +82,3 @@ def summarise(data: Dataset, n_given: int, seed: int) -> dict[str, Any]:
         "landscapes": len({landscape_of(record) for record in data.records}),
         "seed": seed,
     }
-
-
-def load_booster(directory: Path) -> xgboost.Booster:
-    """Return the trees of a saved surrogate as a booster."""
-    booster = xgboost.Booster()
-    booster.load_model(str(directory / TREES_FILE))
-    return booster
-
-
-def go_on(
-    booster: xgboost.Booster, *, features: Array, label: Array, weight: Array, seed: int
-) -> xgboost.Booster:
-    """Boost further towards ``label``, shape (n,), from what the booster says already."""
-    matrix = xgboost.DMatrix(
-        features,
-        label=label,
-        weight=weight,
-        feature_names=list(FEATURE_NAMES),
-        nthread=int(PARAMETERS["nthread"]),
-    )
-    parameters = {**PARAMETERS, "seed": seed, "min_child_weight": 1.0, "lambda": 1.0}
-    return xgboost.train(parameters, matrix, num_boost_round=FURTHER_ROUNDS, xgb_model=booster)

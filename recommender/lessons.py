@@ -125,7 +125,7 @@ def _score(
 def latency_factors(
     data: Dataset, line: Roofline, classes: NDArray[np.int64]
 ) -> dict[str, tuple[float, float]]:
-    """Return by class the median ratio of measured to roofline TTFT and TPOT (1 where unmeasured)."""
+    """Return by class the median of measured / roofline TTFT and TPOT; 1 where unmeasured."""
     ttft = np.array([_first(r.mean_ttft_ms, r.median_ttft_ms) for r in data.records])
     tpot = np.array([_first(r.mean_tpot_ms, r.median_tpot_ms, r.mean_itl_ms) for r in data.records])
     factors = {}

@@ -44,7 +44,7 @@ class Case:
 
 
 def scorable(records: Sequence[RunRecord], engine: str) -> list[RunRecord]:
-    """Return the rows of an engine ("all": of any) that may score: not suspect, not confirmatory."""
+    """Return the rows of an engine (or "all") that may score: not suspect, not confirmatory."""
     return [
         record
         for record in records

@@ -30,8 +30,10 @@ CONSTANTS: Mapping[str, float] = {
     "decode_efficiency": 0.60,
     "prefill_efficiency": 0.55,
     "link_efficiency": 0.50,
-    # of other vendors' matrix units to NVIDIA's: 620 of 1307 TFLOP/s on MI300X, 720 of 989 on H100
-    # (SemiAnalysis, "MI300X vs H100 vs H200", December 2024)
+    # what software gets out of AMD's spec sheet relative to NVIDIA's, after matrix products: 620 of
+    # 1307 TFLOP/s on MI300X, 720 of 989 on H100 (SemiAnalysis, "MI300X vs H100 vs H200", December
+    # 2024); other vendors are taken to be alike
+    "amd_efficiency": 0.65,
     "other_vendor_efficiency": 0.65,
     "link_latency_s": 1e-5,
     "layer_s": 1e-5,
@@ -104,11 +106,13 @@ def roofline(facts: Facts, constants: Mapping[str, Array | float]) -> Roofline:
         ),
         axis=1,
     )
+    vendor = _vendor(facts, constants)
+    shares = shares / vendor[:, None]
     return Roofline(
         shares_s=shares,
         in_flight=in_flight,
-        ttft_s=prefill + prefill_link + overhead + once,
-        tpot_s=products + kv_reads + link + overhead,
+        ttft_s=(prefill + prefill_link + overhead + once) / vendor,
+        tpot_s=(products + kv_reads + link + overhead) / vendor,
         throughput=in_flight * steps / shares.sum(axis=1),
     )
 
@@ -165,21 +169,22 @@ def _kv_s(
     return read / (split * f["bandwidth"] * c["kv_efficiency"])
 
 
-def _rate(f: Facts, c: Mapping[str, Array | float], parallel: Array) -> Array:
-    other = (f["is_amd"] + f["is_other_vendor"]) > 0
-    rate: Array = parallel * f["flops"] * np.where(other, c["other_vendor_efficiency"], 1.0)
-    return rate
+def _vendor(f: Facts, c: Mapping[str, Array | float]) -> Array:
+    """Return the speed of the whole round to that on NVIDIA with the same spec sheet, (n,)."""
+    amd = np.where(f["is_amd"] > 0, c["amd_efficiency"], 1.0)
+    factor: Array = amd * np.where(f["is_other_vendor"] > 0, c["other_vendor_efficiency"], 1.0)
+    return factor
 
 
 def _decode_s(f: Facts, c: Mapping[str, Array | float], tokens: Array, parallel: Array) -> Array:
-    return 2 * f["active_params"] * tokens / (_rate(f, c, parallel) * c["decode_efficiency"])
+    return 2 * f["active_params"] * tokens / (parallel * f["flops"] * c["decode_efficiency"])
 
 
 def _prefill_s(f: Facts, c: Mapping[str, Array | float], tokens: Array, parallel: Array) -> Array:
     body = (f["active_params"] - f["vocab"] * f["hidden"]).clip(min=1.0)
     attention = f["attention_layers"] * f["heads"] * f["head_dim"] * f["input_len"]
     work = tokens * f["input_len"] * 2 * (body + attention)
-    return work / (_rate(f, c, parallel) * c["prefill_efficiency"])
+    return work / (parallel * f["flops"] * c["prefill_efficiency"])
 
 
 def _link_s(

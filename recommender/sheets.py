@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Final
 
 from autotune.errors import InvalidConfigError
-from autotune.gpus import GpuSpec
+from autotune.gpus import GpuSpec, find_gpu
 from autotune.memory import DTYPE_BYTES, canonical_dtype, kv_bytes_per_token, weight_bytes
 from autotune.models import ModelProfile, find_model
 from autotune.records import Configuration
@@ -64,7 +64,7 @@ def kv_format(configuration: Configuration) -> str:
 @lru_cache(maxsize=1024)
 def gpu_of(name: str) -> GpuSpec:
     """Return find_gpu's spec, remembered."""
-    return findgpu_of(name)
+    return find_gpu(name)
 
 
 @lru_cache(maxsize=1024)
@@ -89,7 +89,10 @@ def canonical(dtype: str) -> str:
 def static_numbers(
     model: str, gpu: str, dtype: str, kv_dtype: str, is_hf: bool
 ) -> tuple[float, ...]:
-    """Return MODEL_COLUMNS and GPU_COLUMNS of a model on a GPU; vLLM loads float32 checkpoints in 16 bits."""
+    """Return MODEL_COLUMNS and GPU_COLUMNS of a model on a GPU.
+
+    Engines other than Hugging Face's load float32 checkpoints in 16 bits.
+    """
     profile, spec = model_of(model), gpu_of(gpu)
     stored = canonical(profile.dtype if dtype == "auto" else dtype)
     if stored == "float32" and dtype == "auto" and not is_hf:
@@ -136,7 +139,7 @@ def _gpu_numbers(spec: GpuSpec, dtype: str) -> tuple[float, ...]:
 
 
 def _tflops(spec: GpuSpec, dtype: str) -> float:
-    """Return the dense rate that matrix products run at; formats without units compute in 16 bits."""
+    """Return the dense rate of matrix products; formats without units compute in 16 bits."""
     if dtype == "float32":
         return spec.fp32_tflops
     half = spec.fp16_tflops

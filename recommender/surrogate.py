@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import threadpoolctl  # type: ignore[import-untyped]
 import xgboost
 
 from autotune.errors import SurrogateError
@@ -82,11 +83,18 @@ def fit(records: Sequence[RunRecord], *, seed: int = 0) -> FittedSurrogate:
     Raises:
         SurrogateError: When fewer than ten measured rows can be learned from.
     """
+    # small matrices: BLAS threads cost more than they bring, and make sums depend on their number
+    with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+        return _fit(records, seed)
+
+
+def _fit(records: Sequence[RunRecord], seed: int) -> FittedSurrogate:
     data = prepare(records)
     if len(data.records) < FEWEST_ROWS:
         raise SurrogateError(
             f"only {len(data.records)} of {len(records)} rows can be learned from, "
-            f"at least {FEWEST_ROWS} are needed (set aside: {dict(data.set_aside)}); run a study first"
+            f"at least {FEWEST_ROWS} are needed (set aside: {dict(data.set_aside)}); "
+            "run a study first"
         )
     classes = classes_of(data.facts)
     line, trees = _left_out(data, seed)
@@ -142,7 +150,7 @@ def _fit_base(data: Dataset, seed: int) -> _Base:
 
 
 def _left_out(data: Dataset, seed: int) -> tuple[Array, Array]:
-    """Return log roofline and raw tree residual of every row, by fits without its GPU and source."""
+    """Return log roofline and raw residual of every row, by fits without its GPU in its source."""
     groups = [f"{record.source}|{record.gpu}" for record in data.records]
     fold = folds(groups, seed)
     line, trees = np.zeros(len(groups)), np.zeros(len(groups))
@@ -156,3 +164,25 @@ def _left_out(data: Dataset, seed: int) -> tuple[Array, Array]:
         line[out] = np.log(roofline(held, columns(base.constants, classes[out])).throughput)
         trees[out] = base.booster.inplace_predict(encode_facts(held))
     return line, trees
+
+
+def load_booster(directory: Path) -> xgboost.Booster:
+    """Return the trees of a saved surrogate as a booster."""
+    booster = xgboost.Booster()
+    booster.load_model(str(directory / TREES_FILE))
+    return booster
+
+
+def go_on(
+    booster: xgboost.Booster, *, features: Array, label: Array, weight: Array, seed: int
+) -> xgboost.Booster:
+    """Boost further towards ``label``, shape (n,), from what the booster says already."""
+    matrix = xgboost.DMatrix(
+        features,
+        label=label,
+        weight=weight,
+        feature_names=list(FEATURE_NAMES),
+        nthread=int(PARAMETERS["nthread"]),
+    )
+    parameters = {**PARAMETERS, "seed": seed, "min_child_weight": 1.0, "lambda": 1.0}
+    return xgboost.train(parameters, matrix, num_boost_round=FURTHER_ROUNDS, xgb_model=booster)

@@ -1,4 +1,4 @@
-"""A made-up landscape: the roofline's own shape, a level a GPU, a little noise; made, not measured."""
+"""A made-up landscape: the roofline's own shape, a level a GPU, and a little noise."""
 
 import numpy as np
 

@@ -33,6 +33,10 @@ def test_measured_rows_are_kept_in_order():
         (_with(status="crashed", output_throughput=None), "not measured"),
         (_with(status="out_of_memory", output_throughput=None), OUT_OF_MEMORY),
         (_with(output_throughput=1e7), "beats the roofline's peak"),
+        (
+            _with(gpu="T4", model="meta-llama/Llama-2-70b-hf", output_throughput=0.5),
+            "does not fit the GPUs named",
+        ),
     ],
 )
 def test_other_rows_are_counted_by_reason(row, reason):

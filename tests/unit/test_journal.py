@@ -1,11 +1,11 @@
 """A journal line is whole or absent, whatever happened to the file."""
 
-import errno
-import os
 import resource
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,9 +34,17 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
         assert journal.torn is None
 
 
-def test_a_tear_at_any_byte_loses_only_the_torn_line(tmp_path: Path) -> None:
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    """A folder where a thousand flushes take no time, if there is one."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+def test_a_tear_at_any_byte_loses_only_the_torn_line(memory_path: Path) -> None:
     data = b"".join(LINES)
-    path, torn = tmp_path / "j.jsonl", tmp_path / "j.jsonl.torn"
+    path, torn = memory_path / "j.jsonl", memory_path / "j.jsonl.torn"
     ends = [len(b"".join(LINES[: k + 1])) for k in range(len(LINES))]
     for offset in range(len(data) + 1):
         path.write_bytes(data[:offset])
@@ -145,14 +153,12 @@ def test_a_full_disk_is_a_journal_error_and_leaves_whole_lines(tmp_path: Path) -
     assert read_journal(path) == RECORDS[:2]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_device_without_room_is_a_journal_error() -> None:
-    assert os.strerror(errno.ENOSPC)
+def test_a_device_is_no_journal() -> None:
     with (
-        pytest.raises(JournalError, match="journal /dev/full"),
-        open_journal(Path("/dev/full"), resume=True) as journal,
+        pytest.raises(JournalError, match="/dev/zero is not a regular file"),
+        open_journal(Path("/dev/zero"), resume=True),
     ):
-        journal.append(RECORDS[0])
+        pass
 
 
 WRITER = """
@@ -168,8 +174,8 @@ with open_journal(Path(sys.argv[1]), resume=True) as journal:
 """
 
 
-def test_a_writer_killed_at_any_moment_leaves_whole_lines_in_order(tmp_path: Path) -> None:
-    path = tmp_path / "j.jsonl"
+def test_a_writer_killed_at_any_moment_leaves_whole_lines_in_order(memory_path: Path) -> None:
+    path = memory_path / "j.jsonl"
     for delay in (0.0, 0.003, 0.01):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(path)],

@@ -11,7 +11,10 @@ HEADER = (
     "source,source_path,model,engine,engine_version,gpu,n_gpus,batch_size,input_len,output_len,"
     "dtype,status,output_throughput,ttft_ms,itl_ms,suspect,notes,mode"
 )
-GOOD = "lab,x,mistralai/Mistral-7B-v0.1,vllm,0.5.4 (per docs),A100-40GB,1,8,190.4,5,bf16,completed,12.5,30,4,False,,closed_batch"
+GOOD = (
+    "lab,x,mistralai/Mistral-7B-v0.1,vllm,0.5.4 (per docs),A100-40GB,1,8,190.4,5,"
+    "bf16,completed,12.5,30,4,False,,closed_batch"
+)
 
 
 def _table(*rows):

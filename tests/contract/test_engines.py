@@ -1,0 +1,227 @@
+"""What every engine promises, asked of the real ones through an EngineSession."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotune.engines.knobs import engine_version
+from autotune.errors import InvalidConfigError, TrialError
+from autotune.planning import plan
+from autotune.processes import members
+from autotune.records import Knob
+from autotune.session import EngineSession
+from autotune.spec import EngineConfig, MeasurePolicy, StudySpec, Workload
+
+ONCE = MeasurePolicy(min_repeats=1, max_repeats=1)
+WITHOUT_END = MeasurePolicy(min_repeats=1000, max_repeats=1000, time_budget_s=300)
+SHORT = Workload(input_len=24, output_len=8)
+# Compiling a model this small takes longer than all tests together.
+KNOBS: Mapping[str, Mapping[str, Knob]] = {"vllm": {"enforce_eager": True}, "hf": {}}
+
+
+@pytest.fixture(scope="module", params=["hf", "vllm"])
+def engine(request: pytest.FixtureRequest) -> str:
+    if engine_version(request.param) is None:
+        pytest.skip(f"{request.param} is not installed here")
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("engines")
+
+
+@pytest.fixture(scope="module")
+def session(engine: str, demo_model: Path, cpu: str, folder: Path) -> Iterator[EngineSession]:
+    """One engine start that all tests of its kind share; the last one kills it."""
+    config = EngineConfig(engine=engine, model=str(demo_model), gpu=cpu, knobs=KNOBS[engine])
+    with EngineSession(config, log_path=folder / f"{engine}.log") as session:
+        session.start(max_batch_size=8, max_model_len=64)
+        yield session
+
+
+def on_first_pass(action: Callable[[], object]) -> Callable[[Mapping[str, Any]], None]:
+    """Return a listener that acts when the first pass has ended, while the second one runs."""
+    events: list[Mapping[str, Any]] = []
+
+    def listen(event: Mapping[str, Any]) -> None:
+        events.append(event)
+        if len(events) == 1:
+            action()
+
+    return listen
+
+
+def test_a_started_engine_tells_all_about_itself(session: EngineSession, engine: str) -> None:
+    started = session.started
+    assert started is not None
+    assert started.engine_version == engine_version(engine)
+    assert started.dtype == "bfloat16"
+    assert started.weights == "checkpoint"
+    assert started.vocab_size == 2048
+    assert started.engine_start_s > 0
+    assert (started.kv_cache_tokens is not None) == (engine == "vllm")
+    assert started.settings
+    assert all(isinstance(value, str) and value for value in started.settings.values())
+
+
+@pytest.mark.parametrize("batch_size", [3, 8, 1])
+def test_one_start_measures_every_batch_size_token_by_token(
+    session: EngineSession, batch_size: int
+) -> None:
+    events: list[Mapping[str, Any]] = []
+    row = session.measure(batch_size=batch_size, workload=SHORT, policy=ONCE, on_pass=events.append)
+    generated = batch_size * SHORT.output_len
+    assert row["output_throughput"] * row["measure_s"] == pytest.approx(generated)
+    assert row["request_throughput"] * row["measure_s"] == pytest.approx(batch_size)
+    all_tokens = batch_size * (SHORT.input_len + SHORT.output_len)
+    assert row["total_throughput"] * row["measure_s"] == pytest.approx(all_tokens)
+    assert [event["warmup"] for event in events] == [True, False]
+    assert row["repeats"] == 1
+    assert row["throughput_ci95"] is None
+    assert row["peak_memory_gb"] > 0
+
+
+@pytest.mark.parametrize("output_len", [1, 2, 16])
+def test_latencies_follow_their_definitions(session: EngineSession, output_len: int) -> None:
+    row = session.measure(
+        batch_size=2, workload=Workload(input_len=16, output_len=output_len), policy=ONCE
+    )
+    assert 0 < row["mean_ttft_ms"] <= row["mean_e2el_ms"]
+    assert row["p99_e2el_ms"] <= row["measure_s"] * 1e3 * 1.05
+    if output_len == 1:
+        assert "mean_tpot_ms" not in row
+    else:
+        decode_ms = row["mean_e2el_ms"] - row["mean_ttft_ms"]
+        assert row["mean_tpot_ms"] == pytest.approx(decode_ms / (output_len - 1))
+
+
+def test_repeats_narrow_the_interval_and_are_counted(session: EngineSession) -> None:
+    policy = MeasurePolicy(min_repeats=3, max_repeats=3)
+    row = session.measure(batch_size=2, workload=SHORT, policy=policy)
+    assert row["repeats"] == 3
+    assert row["throughput_ci95"] >= 0
+
+
+def test_a_failure_in_flight_is_a_result_and_leaves_the_engine_up(session: EngineSession) -> None:
+    too_long = Workload(input_len=4096, output_len=8)
+    with pytest.raises(TrialError) as caught:
+        session.measure(batch_size=1, workload=too_long, policy=ONCE)
+    assert caught.value.status == "crashed"
+    assert str(caught.value)
+    assert session.measure(batch_size=1, workload=SHORT, policy=ONCE)["repeats"] == 1
+
+
+def test_a_worker_killed_in_flight_is_a_result_and_leaves_nothing(session: EngineSession) -> None:
+    pid = session.pid
+    assert pid in members(pid)
+    with pytest.raises(TrialError) as caught:
+        session.measure(
+            batch_size=1,
+            workload=SHORT,
+            policy=WITHOUT_END,
+            on_pass=on_first_pass(lambda: os.kill(pid, signal.SIGKILL)),
+        )
+    assert caught.value.status == "out_of_memory"
+    assert "killed by the kernel" in str(caught.value)
+    session.close()
+    assert not members(pid)
+
+
+def test_a_config_alone_is_measured_and_a_hang_ends_it(
+    engine: str,
+    demo_model: Path,
+    cpu: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also with the user's own VLLM_ variables: here the engine runs in a process of its own."""
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    bare = folder / f"bare-{engine}"
+    bare.mkdir()
+    (bare / "config.json").write_bytes((demo_model / "config.json").read_bytes())
+    config = EngineConfig(engine=engine, model=str(bare), gpu=cpu, knobs=KNOBS[engine])
+    log = folder / f"bare-{engine}.log"
+    with EngineSession(config, log_path=log, stall_timeout_s=15) as session:
+        started = session.start(max_batch_size=2, max_model_len=64)
+        pid = session.pid
+        assert started.weights == "random"
+        row = session.measure(batch_size=2, workload=SHORT, policy=ONCE)
+        assert row["output_throughput"] * row["measure_s"] == pytest.approx(16)
+        with pytest.raises(TrialError, match="no progress for 15 s") as caught:
+            session.measure(
+                batch_size=1,
+                workload=SHORT,
+                policy=WITHOUT_END,
+                on_pass=on_first_pass(lambda: os.kill(pid, signal.SIGSTOP)),
+            )
+        assert caught.value.status == "timed_out"
+        assert not members(pid)
+        with pytest.raises(TrialError, match="not open"):
+            session.measure(batch_size=1, workload=SHORT, policy=ONCE)
+    assert [path.name for path in bare.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"knobs": {"enforce_eagre": True, "attn_implementaton": "sdpa"}}, "Did you mean"),
+        ({"workloads": (Workload(input_len=2000, output_len=49),)}, "2049 is beyond the 2048"),
+        ({"workloads": (Workload(mode="serving"),)}, "mode='serving'"),
+        ({"n_gpus": (1, 64)}, "n_gpus=64"),
+        ({"gpu": "H100"}, "not H100"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_any_start(
+    engine: str, demo_model: Path, changes: dict[str, Any], says: str
+) -> None:
+    spec = StudySpec(**({"model": str(demo_model), "engines": (engine,)} | changes))
+    with pytest.raises(InvalidConfigError, match=says):
+        plan(spec)
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from autotune.session import EngineSession
+from autotune.spec import EngineConfig
+
+engine, model, gpu, log = sys.argv[1:]
+config = EngineConfig(engine=engine, model=model, gpu=gpu)
+with EngineSession(config, log_path=Path(log)) as session:
+    print(session.pid, flush=True)
+    session.start(max_batch_size=2, max_model_len=32)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_the_worker_goes_with_its_parent_however_that_ends(
+    engine: str, demo_model: Path, cpu: str, folder: Path, number: signal.Signals
+) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, engine, str(demo_model), cpu, str(folder / "parent.log")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert parent.stdout is not None
+    group = int(parent.stdout.readline())
+    deadline = time.monotonic() + 20
+    # The guard is the second process of the group; the engine is still loading then.
+    while len(members(group)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(members(group)) >= 2
+    parent.send_signal(number)
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 20
+    while members(group) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not members(group)

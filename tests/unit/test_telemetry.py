@@ -1,0 +1,117 @@
+"""The meter reads what there is to read, and never ends a measurement."""
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from autotune import telemetry
+from autotune.telemetry import GIB, Meter, resident_bytes, visible_devices
+
+
+class NvmlError(Exception):
+    """What a driver raises."""
+
+
+class Driver:
+    """Stands in for NVML, which a host without an NVIDIA GPU does not have.
+
+    Args:
+        broken: Queries that raise.
+    """
+
+    NVMLError = NvmlError
+
+    def __init__(self, *broken: str) -> None:
+        self._broken = broken
+        self._energy_mj = 0
+
+    def __getattr__(self, query: str) -> Any:
+        def answer(handle: int) -> Any:
+            if query in self._broken:
+                raise NvmlError(query)
+            if query == "nvmlDeviceGetMemoryInfo":
+                return SimpleNamespace(used=(handle + 1) * GIB)
+            if query == "nvmlDeviceGetPowerUsage":
+                return 100_000
+            self._energy_mj += 60_000
+            return self._energy_mj
+
+        return answer
+
+
+def use(monkeypatch: pytest.MonkeyPatch, driver: Driver) -> None:
+    monkeypatch.setattr(telemetry, "_open_nvml", lambda n_gpus: (driver, list(range(n_gpus))))
+
+
+def test_on_a_cpu_the_memory_is_this_process_s() -> None:
+    with Meter(0, interval_s=0.01) as meter:
+        time.sleep(0.05)
+    assert meter.readings.keys() == {"peak_memory_gb"}
+    assert meter.readings["peak_memory_gb"] == pytest.approx(resident_bytes() / GIB, rel=0.5)
+    assert meter.energy_j is None
+
+
+def test_on_gpus_power_is_summed_and_memory_is_the_fullest_one_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use(monkeypatch, Driver())
+    with Meter(2, interval_s=0.01) as meter:
+        time.sleep(0.05)
+    assert meter.readings["mean_power_w"] == pytest.approx(200)
+    assert meter.readings["peak_memory_gb"] == 2
+
+
+def test_a_long_run_takes_its_energy_from_the_counter(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Driver())
+    with Meter(1, interval_s=0.05) as meter:
+        time.sleep(1.05)
+    assert meter.energy_j == pytest.approx(60)
+    assert meter.readings["mean_power_w"] == pytest.approx(60 / 1.05, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        ("nvmlDeviceGetPowerUsage",),
+        ("nvmlDeviceGetMemoryInfo",),
+        ("nvmlDeviceGetTotalEnergyConsumption",),
+        (
+            "nvmlDeviceGetPowerUsage",
+            "nvmlDeviceGetMemoryInfo",
+            "nvmlDeviceGetTotalEnergyConsumption",
+        ),
+    ],
+)
+def test_a_query_that_fails_leaves_its_reading_out_and_the_run_alone(
+    monkeypatch: pytest.MonkeyPatch, broken: tuple[str, ...]
+) -> None:
+    use(monkeypatch, Driver(*broken))
+    with Meter(1, interval_s=0.01) as meter:
+        time.sleep(0.05)
+    assert ("mean_power_w" in meter.readings) == ("nvmlDeviceGetPowerUsage" not in broken)
+    assert ("peak_memory_gb" in meter.readings) == ("nvmlDeviceGetMemoryInfo" not in broken)
+
+
+def test_a_gpu_without_nvml_has_no_readings_rather_than_the_hosts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(telemetry, "_open_nvml", lambda n_gpus: (None, []))
+    with Meter(1, interval_s=0.01) as meter:
+        time.sleep(0.02)
+    assert meter.readings == {}
+    assert meter.energy_j is None
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [(None, ["0", "1"]), ("1", ["1"]), ("", []), ("GPU-abc, 0", ["GPU-abc", "0"])],
+)
+def test_visible_devices_are_those_of_the_variable(
+    monkeypatch: pytest.MonkeyPatch, listed: str | None, expected: list[str]
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if listed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    assert visible_devices(2) == expected
