@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from autotune.demand import MeasurePolicy, Workload
 from autotune.engine_config import EngineConfig
-from autotune.errors import TrialError
+from autotune.errors import InvalidConfigError, TrialError
 from autotune.failures import classify_exit, classify_failure
 from autotune.worker_process import WorkerGoneError, WorkerProcess
 
@@ -53,6 +53,7 @@ class EngineSession:
         self._start_timeout_s = start_timeout_s
         self._stall_timeout_s = stall_timeout_s
         self._worker: WorkerProcess | None = None
+        self._max_batch_size = self._max_model_len = 0
         self.started: StartedEngine | None = None
 
     def __enter__(self) -> Self:
@@ -85,6 +86,7 @@ class EngineSession:
             max_model_len=max_model_len,
         )
         event = self._next_event(self._start_timeout_s)
+        self._max_batch_size, self._max_model_len = max_batch_size, max_model_len
         self.started = StartedEngine(**event["info"], engine_start_s=event["engine_start_s"])
         return self.started
 
@@ -100,8 +102,11 @@ class EngineSession:
         """Measure one batch size; return the metric fields of a RunRecord.
 
         Raises:
+            InvalidConfigError: For more than the engine was started for: it would run, but not as
+                asked.
             TrialError: With the status the record is to carry.
         """
+        self._check_limits(batch_size, workload)
         self._send(
             op="measure",
             batch_size=batch_size,
@@ -127,6 +132,14 @@ class EngineSession:
         """Return the end of the engine's output."""
         data = self.log_path.read_bytes() if self.log_path.exists() else b""
         return data[-_TAIL_BYTES:].decode(errors="replace")
+
+    def _check_limits(self, batch_size: int, workload: Workload) -> None:
+        length = workload.input_len + workload.output_len
+        if batch_size > self._max_batch_size or length > self._max_model_len:
+            raise InvalidConfigError(
+                f"batch {batch_size} of {length} tokens is beyond what the engine was started for: "
+                f"batch {self._max_batch_size} of {self._max_model_len} tokens"
+            )
 
     def _open_worker(self) -> WorkerProcess:
         if self._worker is None:

@@ -21,8 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.cache import RecordCache, store_directory
 from autotune.errors import InvalidRecordError, StoreError
-from autotune.records import CONFIGURATION_FIELDS, METRIC_FIELDS, RunRecord
 from autotune.processes import end_group
+from autotune.records import CONFIGURATION_FIELDS, METRIC_FIELDS, RunRecord
 
 EXPERIMENT = "autotune"
 KIND, RECORD_ID, STUDY_ID = "autotune.kind", "autotune.record_id", "autotune.session_id"

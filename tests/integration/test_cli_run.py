@@ -1,6 +1,5 @@
 """`autotune run` interrupted and resumed, from outside as a person does it."""
 
-import os
 import signal
 import subprocess
 import time
@@ -90,7 +89,7 @@ def _workers(shop: Shop) -> list[str]:
             continue
         try:
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            folder = os.readlink(entry / "cwd")
+            folder = str((entry / "cwd").readlink())
         except OSError:
             continue
         if "autotune.worker" in command and folder == str(shop.folder):

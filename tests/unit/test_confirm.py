@@ -93,9 +93,7 @@ def test_suspect_runs_are_not_replayed(advice: Recommendation) -> None:
 
 def test_each_record_is_handed_over_as_it_comes(advice: Recommendation) -> None:
     seen: list[RunRecord] = []
-    done = confirm(
-        advice, Replay(landscape(64)), PREDICTOR, SOURCE, runs=3, on_run=seen.append
-    )
+    done = confirm(advice, Replay(landscape(64)), PREDICTOR, SOURCE, runs=3, on_run=seen.append)
     assert seen == [run.record for run in done.runs]
 
 

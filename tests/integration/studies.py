@@ -1,0 +1,75 @@
+"""A small study on the demo model, run here or, as a program, in a process that can be killed."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autotune.journal import open_journal
+from autotune.records import Configuration, RunRecord
+from autotune.spec import EngineConfig, MeasurePolicy, StudySpec, Workload
+from autotune.study import Study, plan
+
+ONCE = MeasurePolicy(min_repeats=1, max_repeats=1)
+
+
+class Follower:
+    """Notes everything that a study tells."""
+
+    def __init__(self) -> None:
+        self.n_done = 0
+        self.starts: list[EngineConfig] = []
+        self.trials: list[Configuration] = []
+        self.finished: list[RunRecord] = []
+
+    def study_started(self, session_id: str, n_trials: int, n_done: int) -> None:
+        self.n_done = n_done
+
+    def engine_starting(self, config: EngineConfig) -> None:
+        self.starts.append(config)
+
+    def trial_started(self, configuration: Configuration) -> None:
+        self.trials.append(configuration)
+
+    def pass_finished(self, event: Mapping[str, Any]) -> None:
+        pass
+
+    def trial_finished(self, record: RunRecord) -> None:
+        self.finished.append(record)
+
+
+def study_spec(model: Path, **changes: Any) -> StudySpec:
+    values: dict[str, Any] = {
+        "model": str(model),
+        "engines": ("hf",),
+        "batch_sizes": (1, 2, 4),
+        "workloads": (Workload(input_len=16, output_len=4),),
+        "policy": ONCE,
+    }
+    return StudySpec(**(values | changes))
+
+
+def run(spec: StudySpec, path: Path, follower: Follower) -> list[RunRecord]:
+    """Run what remains of a study; return the whole journal."""
+    with open_journal(path, resume=True) as journal:
+        study = Study(
+            spec, journal, groups=plan(spec), session_id="test", log_dir=path.parent / "logs"
+        )
+        study.run(follower)
+        return journal.records
+
+
+class Telling(Follower):
+    """Prints a line for each finished trial and each pass."""
+
+    def pass_finished(self, event: Mapping[str, Any]) -> None:
+        print("pass", flush=True)  # noqa: T201
+
+    def trial_finished(self, record: RunRecord) -> None:
+        print("trial", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    lengths = (Workload(input_len=16, output_len=4), Workload(input_len=8, output_len=8))
+    spec = study_spec(Path(sys.argv[1]), batch_sizes=(1, 2, 3, 4, 5, 6), workloads=lengths)
+    run(spec, Path(sys.argv[2]), Telling())
