@@ -96,12 +96,7 @@ class Predictor:
         log_throughput = np.clip(prior.log_throughput + shift, -20, 20)
         chance = self._chance(knowledge)
         confidence = self._confidence(configurations, knowledge, state)
-        factor = np.exp(prior.log_throughput - log_throughput)
-        slow = np.array([self.meta.latency.get(name, (1.0, 1.0)) for name in CLASSES])[
-            prior.classes
-        ]
-        ttft = prior.roofline.ttft_s * slow[:, 0] * factor * _MILLISECONDS
-        tpot = prior.roofline.tpot_s * slow[:, 1] * factor * _MILLISECONDS
+        ttft, tpot = self._latency(prior, log_throughput)
         middle, low, high = (np.exp(log_throughput + side * half) for side in (0, -1, 1))
         bottleneck = prior.roofline.bottleneck
         fits = chance >= _LIKELY
@@ -121,6 +116,15 @@ class Predictor:
             )
             for i in range(len(configurations))
         ]
+
+    def _latency(self, prior: Prior, log_throughput: Array) -> tuple[Array, Array]:
+        """Return TTFT and TPOT in ms, slower or faster as the throughput was corrected, (n,) each."""
+        factor = np.exp(prior.log_throughput - log_throughput)
+        slow = np.array([self.meta.latency.get(name, (1.0, 1.0)) for name in CLASSES])[
+            prior.classes
+        ]
+        ttft = prior.roofline.ttft_s * slow[:, 0] * factor * _MILLISECONDS
+        return ttft, prior.roofline.tpot_s * slow[:, 1] * factor * _MILLISECONDS
 
     def prior(self, facts: Facts) -> Prior:
         """Return roofline and shrunk trees, without any own runs, for n rows."""

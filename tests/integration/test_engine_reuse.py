@@ -1,14 +1,17 @@
 """One engine start may stand for many: a reused engine is as fast as a fresh one of the size asked.
 
 The two engines live side by side and take turns, so that whatever else the machine does meets both;
-the order within a pair alternates. Pairs are added until their spread is small or the limit is
-reached: the spread alone decides when to stop, never the result.
+the order within a pair alternates. Pairs are added until their spread is small or the time is up:
+the spread alone decides when to stop, never the result. On a machine so busy that the spread never
+gets small, a median outside the tolerance proves nothing either way; the test then says so.
 """
 
 import statistics
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,8 +28,9 @@ BATCH_SIZE = 4
 TOLERANCE = 0.05
 # About a second a pass.
 WORKLOAD = Workload(input_len=32, output_len=128)
-TWICE = MeasurePolicy(min_repeats=2, max_repeats=2)
-MIN_PAIRS, MAX_PAIRS = 7, 25
+# A warm-up and one pass a turn; once both engines are warm, the two count alike.
+ONCE = MeasurePolicy(min_repeats=1, max_repeats=1)
+MIN_PAIRS, LIMIT_S = 9, 120.0
 
 
 @contextmanager
@@ -40,20 +44,39 @@ def started(model: Path, cpu: str, max_batch_size: int, log: Path) -> Iterator[E
 
 
 def throughput(session: EngineSession) -> float:
-    row = session.measure(batch_size=BATCH_SIZE, workload=WORKLOAD, policy=TWICE)
-    assert row["measure_s"] / row["repeats"] >= 0.5, "passes too short to compare"
-    return float(row["output_throughput"])
+    """Return the mean of one turn's passes in tokens per second."""
+    events: list[Mapping[str, Any]] = []
+    row = session.measure(
+        batch_size=BATCH_SIZE, workload=WORKLOAD, policy=ONCE, on_pass=events.append
+    )
+    assert row["measure_s"] >= 0.5, "passes too short to compare"
+    return statistics.fmean(event["output_throughput"] for event in events)
+
+
+def median_interval(ratios: list[float]) -> tuple[float, float]:
+    """Return the 95 % interval of the median by ranks."""
+    n, ordered = len(ratios), sorted(ratios)
+    reach = round(0.98 * n**0.5)
+    return ordered[max(0, n // 2 - reach)], ordered[min(n - 1, n // 2 + reach)]
 
 
 def is_settled(ratios: list[float]) -> bool:
-    """Whether the median's 95 % interval (by ranks) is narrower than the tolerance."""
-    n = len(ratios)
-    if n < MIN_PAIRS:
+    """Whether the median is known to within the tolerance."""
+    if len(ratios) < MIN_PAIRS:
         return False
-    ordered = sorted(ratios)
-    reach = round(0.98 * n**0.5)
-    low, high = max(0, n // 2 - reach), min(n - 1, n // 2 + reach)
-    return ordered[high] - ordered[low] <= TOLERANCE
+    low, high = median_interval(ratios)
+    return high - low <= TOLERANCE
+
+
+def compare(reused: EngineSession, fresh: EngineSession) -> list[float]:
+    """Let the engines take turns; return the ratios of their throughputs."""
+    ratios: list[float] = []
+    deadline = time.monotonic() + LIMIT_S
+    while not is_settled(ratios) and time.monotonic() < deadline:
+        order = (reused, fresh) if len(ratios) % 2 else (fresh, reused)
+        speed = {session: throughput(session) for session in order}
+        ratios.append(speed[reused] / speed[fresh])
+    return ratios
 
 
 def test_a_reused_engine_is_as_fast_as_a_fresh_one(
@@ -65,13 +88,14 @@ def test_a_reused_engine_is_as_fast_as_a_fresh_one(
     ):
         assert reused.started is not None
         assert reused.started.settings["engine_reuse"].startswith("max_num_")
-        for batch_size in (1, 2, 4, 8, 16):
-            policy = MeasurePolicy(min_repeats=1, max_repeats=1)
-            reused.measure(batch_size=batch_size, workload=WORKLOAD, policy=policy)
-        ratios: list[float] = []
-        while not is_settled(ratios) and len(ratios) < MAX_PAIRS:
-            order = (reused, fresh) if len(ratios) % 2 else (fresh, reused)
-            speed = {session: throughput(session) for session in order}
-            ratios.append(speed[reused] / speed[fresh])
+        for batch_size in (16, 8, 2, 1, BATCH_SIZE):
+            reused.measure(batch_size=batch_size, workload=WORKLOAD, policy=ONCE)
+        throughput(fresh)
+        ratios = compare(reused, fresh)
     median = statistics.median(ratios)
+    if not is_settled(ratios) and abs(median - 1) > TOLERANCE:
+        low, high = median_interval(ratios)
+        pytest.skip(
+            f"too busy a machine: median ratio {median:.3f}, 95 % interval {low:.3f} to {high:.3f}"
+        )
     assert median == pytest.approx(1, abs=TOLERANCE), sorted(ratios)
