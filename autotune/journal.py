@@ -89,16 +89,22 @@ def _take(path: Path, descriptor: int, *, resume: bool) -> Journal:
             "add --resume to go on with it, or name another file"
         )
     try:
-        if tail and _is_whole(tail):
-            _write_whole(descriptor, b"\n")
-            tail = b""
-        elif tail:
-            _set_aside(path, descriptor, tail)
+        torn = _mend(path, descriptor, tail)
         if not records:
             _flush_folder(path.parent)
     except OSError as error:
         raise JournalError(f"cannot mend journal {path}: {error}") from error
-    return Journal(path, descriptor, records, tail.decode(errors="replace") if tail else None)
+    return Journal(path, descriptor, records, torn)
+
+
+def _mend(path: Path, descriptor: int, tail: bytes) -> str | None:
+    """Complete a last line that lacks its newline; set a torn one aside and return it."""
+    if tail and _is_whole(tail):
+        _write_whole(descriptor, b"\n")
+        return None
+    if tail:
+        _set_aside(path, descriptor, tail)
+    return tail.decode(errors="replace") or None
 
 
 def read_journal(path: Path) -> list[RunRecord]:

@@ -2,25 +2,39 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final
-
-from recommender.predictor import Prediction
+from typing import Final, Protocol
 
 _NORMAL_95: Final = 1.6449
 
 
-def best_expected(predictions: Sequence[Prediction], excluded: Sequence[int] = ()) -> int:
+class Belief(Protocol):
+    """What a choice rests on: a prediction, or a candidate made from one."""
+
+    @property
+    def output_throughput(self) -> float:
+        """Expected tokens/s."""
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 90 % interval, tokens/s."""
+
+    @property
+    def p_feasible(self) -> float:
+        """Probability to run at all."""
+
+
+def best_expected(predictions: Sequence[Belief], excluded: Sequence[int] = ()) -> int:
     """Return the index of the highest throughput times the probability to run at all."""
     candidates = [i for i in range(len(predictions)) if i not in excluded]
     return max(candidates, key=lambda i: (expected(predictions[i]), predictions[i].p_feasible, -i))
 
 
-def expected(prediction: Prediction) -> float:
+def expected(prediction: Belief) -> float:
     """Return throughput times the probability to run, in tokens/s."""
     return prediction.output_throughput * prediction.p_feasible
 
 
-def choose(predictions: Sequence[Prediction], measured: Mapping[int, float]) -> int:
+def choose(predictions: Sequence[Belief], measured: Mapping[int, float]) -> int:
     """Return the fastest measured configuration, or the best expected while none ran.
 
     Args:
@@ -33,7 +47,7 @@ def choose(predictions: Sequence[Prediction], measured: Mapping[int, float]) -> 
 
 
 def next_run(
-    predictions: Sequence[Prediction], measured: Mapping[int, float], kept: int | None = None
+    predictions: Sequence[Belief], measured: Mapping[int, float], kept: int | None = None
 ) -> int | None:
     """Return the configuration to run next; None when all were run.
 
@@ -51,7 +65,7 @@ def next_run(
     return max(left, key=lambda i: (expected_improvement(predictions[i], best), -i))
 
 
-def expected_improvement(prediction: Prediction, best: float) -> float:
+def expected_improvement(prediction: Belief, best: float) -> float:
     """Return E[max(0, X - best)] in tokens/s for a log-normal X with the prediction's interval."""
     mean = math.log(prediction.output_throughput)
     deviation = max((math.log(prediction.high) - mean) / _NORMAL_95, 1e-6)

@@ -12,6 +12,7 @@ from autotune.errors import InvalidConfigError, UnknownGpuError, UnknownModelErr
 from autotune.gpus import find_gpu
 from autotune.models import find_model
 from autotune.records import Configuration, RunRecord
+from recommender.acquisition import expected_improvement
 from recommender.candidates import Candidate, cell, enumerate_configurations, price
 from recommender.predictor import Predictor
 from recommender.query import Query
@@ -194,7 +195,7 @@ def _choose(
 ) -> tuple[str, int] | None:
     """Return role and index of the next run.
 
-    First what was recommended, then the kept configuration, then whichever could still be best.
+    First what was recommended, then the kept configuration, then the largest expected improvement.
     """
     objective = recommendation.query.objective
     tried = {_place(run.predicted) for run in done}
@@ -211,12 +212,21 @@ def _choose(
         return "kept", open_[_place(keep)]
     if not feasible:
         return None
-    optimistic = max(feasible, key=lambda i: candidates[i].high / _scale(candidates[i], objective))
-    return "challenger", optimistic
+    return "challenger", max(
+        feasible, key=lambda i: _gain(candidates[i], candidates, tried, objective)
+    )
 
 
-def _scale(candidate: Candidate, objective: str) -> float:
-    return candidate.output_throughput / score(candidate, objective)
+def _gain(
+    candidate: Candidate,
+    candidates: Sequence[Candidate],
+    tried: set[tuple[str, int, int]],
+    objective: str,
+) -> float:
+    """Return the expected improvement of the objective over the best that was run."""
+    ran = [score(c, objective) for c in candidates if _place(c) in tried and c.is_feasible]
+    scale = candidate.output_throughput / score(candidate, objective)
+    return expected_improvement(candidate, max(ran, default=0.0) * scale) / scale
 
 
 def _confirmed(role: str, predicted: Candidate, record: RunRecord) -> ConfirmedRun:

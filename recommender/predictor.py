@@ -118,7 +118,7 @@ class Predictor:
         ]
 
     def _latency(self, prior: Prior, log_throughput: Array) -> tuple[Array, Array]:
-        """Return TTFT and TPOT in ms, slower or faster as the throughput was corrected, (n,) each."""
+        """Return TTFT and TPOT in ms, scaled as the throughput was corrected, shape (n,) each."""
         factor = np.exp(prior.log_throughput - log_throughput)
         slow = np.array([self.meta.latency.get(name, (1.0, 1.0)) for name in CLASSES])[
             prior.classes
