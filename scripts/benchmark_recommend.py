@@ -1,6 +1,6 @@
 """Cold `autotune recommend --json`: wall seconds and peak memory of the whole process.
 
-Usage: scripts/benchmark_recommend.py [--runs N] [--tracking-uri URI]
+Usage: scripts/benchmark_recommend.py [--runs N] [--model NAME] [--tracking-uri URI]
 Ends with one line: cold_s=<median> peak_mb=<largest> ratio=<over a bare interpreter's start>
 """
 
@@ -13,10 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-COMMAND = [
-    *("recommend", "--model", "meta-llama/Llama-3.1-8B", "--target-gpu", "H100"),
-    *("--source-gpu", "A100", "--json"),
-]
+COMMAND = ["recommend", "--target-gpu", "H100", "--source-gpu", "A100", "--json"]
 
 
 def measure(command: list[str], directory: str) -> tuple[float, float]:
@@ -34,13 +31,16 @@ def main() -> None:
     """Measure a few cold processes in a fresh directory."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=7, help="processes to time")
+    parser.add_argument("--model", default="meta-llama/Llama-3.1-8B", help="model to ask about")
     parser.add_argument("--tracking-uri", help="a store with own runs (default: none)")
     options = parser.parse_args()
-    store = ["--tracking-uri", options.tracking_uri] if options.tracking_uri else []
+    asked = [*COMMAND, "--model", options.model]
+    if options.tracking_uri:
+        asked += ["--tracking-uri", options.tracking_uri]
     autotune = str(Path(sys.executable).with_name("autotune"))
     with tempfile.TemporaryDirectory() as directory:
         bare = [measure([sys.executable, "-c", "pass"], directory)[0] for _ in range(options.runs)]
-        cold = [measure([autotune, *COMMAND, *store], directory) for _ in range(options.runs)]
+        cold = [measure([autotune, *asked], directory) for _ in range(options.runs)]
     walls, peaks = zip(*cold, strict=True)
     for wall, peak in cold:
         print(f"{wall:.3f} s  {peak:.0f} MB")

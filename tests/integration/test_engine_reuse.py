@@ -30,7 +30,7 @@ TOLERANCE = 0.05
 WORKLOAD = Workload(input_len=32, output_len=128)
 # A warm-up and one pass a turn; once both engines are warm, the two count alike.
 ONCE = MeasurePolicy(min_repeats=1, max_repeats=1)
-MIN_PAIRS, LIMIT_S = 9, 120.0
+MIN_PAIRS, LIMIT_S = 9, 100.0
 
 
 @contextmanager
