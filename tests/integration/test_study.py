@@ -5,14 +5,16 @@ import resource
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from autotune.bench import Bench, Start, configuration_of
 from autotune.engines.knobs import engine_version
-from autotune.journal import read_journal
-from autotune.records import RunRecord
+from autotune.journal import open_journal, read_journal
+from autotune.records import CONFIGURATION_FIELDS, RunRecord
 from autotune.spec import Workload
+from autotune.study import Study, plan
 from tests.integration.studies import Follower, run, study_spec
 
 pytestmark = pytest.mark.skipif(
@@ -142,3 +144,43 @@ def test_an_engine_that_will_not_start_ends_its_group_after_two_attempts(tmp_pat
     assert "no such function" in (records[0].notes or "")
     assert "Traceback" in next((tmp_path / "logs").iterdir()).read_text()
     assert len(follower.starts) == 2
+
+
+class SmallHost:
+    """Stands in for a bench on a host where no start for more than ``room`` sequences fits."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.starts: list[int] = []
+
+    def run(self, start: Start, workload: Workload, batch_size: int) -> RunRecord:
+        if start.max_batch_size not in self.starts:
+            self.starts.append(start.max_batch_size)
+        outcome: dict[str, Any] = {"status": "out_of_memory"}
+        if start.max_batch_size <= self.room:
+            outcome = {"status": "completed", "output_throughput": 1.0, "engine_start_s": 1.0}
+        configuration = configuration_of(start.config, workload, batch_size)
+        values = {name: getattr(configuration, name) for name in CONFIGURATION_FIELDS}
+        return RunRecord(**values, source="autotune", **outcome)
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 5, 8, 64, 512])
+def test_a_start_that_runs_out_of_memory_is_charged_to_its_largest_batch(
+    demo_model: Path, tmp_path: Path, room: int
+) -> None:
+    sizes = [2**k for k in range(10)]
+    spec = study_spec(demo_model, batch_sizes=tuple(sizes))
+    bench = SmallHost(room)
+    with open_journal(tmp_path / "j.jsonl", resume=True) as journal:
+        study = Study(spec, journal, groups=plan(spec), session_id="s", log_dir=tmp_path)
+        for group in study.groups:
+            for record in study._run_group(cast(Bench, bench), group):
+                journal.append(record)
+        records = journal.records
+    fits = [size for size in sizes if size <= room]
+    assert sorted(r.batch_size for r in records if r.status == "completed") == fits
+    assert all(r.batch_size > room for r in records if r.status == "out_of_memory")
+    smallest_failure = min((size for size in sizes if size > room), default=None)
+    assert (smallest_failure in {r.batch_size for r in records}) or smallest_failure is None
+    assert len({r.run_key for r in records}) == len(records)
+    assert len(bench.starts) <= 8
