@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from autotune.codec import to_json_line
+from autotune.engines.knobs import engine_version
 from tests.integration.conftest import Ran, Shop
 from tests.records import record
 
@@ -64,8 +65,8 @@ def test_wrong_usage_is_exit_2(shop: Shop, arguments: list[str], words: list[str
     assert not (shop.folder / "mlruns").exists()
 
 
+@pytest.mark.skipif(engine_version("vllm") is None, reason="vLLM is not installed")
 def test_an_unknown_vllm_knob_is_refused_by_the_installed_vllm(shop: Shop) -> None:
-    pytest.importorskip("vllm", reason="vLLM is not installed on this platform")
     ran = shop("run", "--model", "Llama-3.1-8B", "--set", "enforce_eagr=true")
     assert_refused(ran, 2, "enforce_eagr", "enforce_eager")
     assert not (shop.folder / "mlruns").exists()

@@ -29,6 +29,8 @@ def _interrupt_after_first_record(shop: Shop, journal: Path, number: int) -> tup
         cwd=shop.folder,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that runs its tests in the background has SIGINT ignored, and children inherit it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not (journal.exists() and journal.read_bytes().count(b"\n")):
