@@ -16,10 +16,13 @@ from autotune.records import ENGINES
 from recommender.facts import Array, Facts
 from recommender.roofline import CONSTANT_NAMES, CONSTANTS, roofline
 
-CLASSES: Final = ("vllm", "early_vllm", "hf", "compiled", "serving", "early_serving")
+CLASSES: Final = (
+    "vllm", "early_vllm", "hf", "early_hf", "compiled", "serving", "early_serving"
+)  # fmt: skip
 PRIORS: Final[Mapping[str, Mapping[str, float]]] = {
     "early_vllm": {"layer_s": 3e-5, "step_s": 3e-3, "sequence_s": 5e-5, "request_s": 1e-3},
-    "hf": {"layer_s": 5e-4, "step_s": 2e-3, "sequence_s": 2e-5, "request_s": 2e-3},
+    "hf": {"layer_s": 5e-4, "step_s": 2e-3, "sequence_s": 5e-6, "request_s": 5e-4},
+    "early_hf": {"layer_s": 5e-4, "step_s": 2e-3, "sequence_s": 2e-5, "request_s": 2e-3},
     "serving": {"step_s": 2e-3, "sequence_s": 2e-5, "request_s": 1e-3},
     "early_serving": {"layer_s": 3e-5, "step_s": 3e-3, "sequence_s": 5e-5, "request_s": 2e-3},
 }
@@ -42,7 +45,8 @@ Constants = Mapping[str, Mapping[str, float]]
 def classes_of(facts: Facts) -> NDArray[np.int64]:
     """Return the index into CLASSES of each row: Hugging Face, serving, or the closed batches.
 
-    vLLM before its rewrite of 2024 spent far more time in Python a sequence: a class of its own.
+    vLLM before its rewrite of 2024 spent far more time in Python a sequence: a class of its own. So
+    are the Hugging Face runs of a study that names no version: they loaded weights as float32.
     """
     engine = facts["engine"].astype(np.int64)
     early, now = CLASSES.index("early_vllm"), CLASSES.index("vllm")
@@ -51,7 +55,8 @@ def classes_of(facts: Facts) -> NDArray[np.int64]:
     served, was = CLASSES.index("serving"), CLASSES.index("early_serving")
     serving = np.where(facts["is_early"] > 0, was, served)
     not_hf = np.where(facts["is_serving"] > 0, serving, closed)
-    return np.where(engine == ENGINES.index("hf"), CLASSES.index("hf"), not_hf)
+    hf = np.where(facts["is_early"] > 0, CLASSES.index("early_hf"), CLASSES.index("hf"))
+    return np.where(engine == ENGINES.index("hf"), hf, not_hf)
 
 
 def columns(constants: Constants, classes: NDArray[np.int64]) -> dict[str, Array]:

@@ -41,7 +41,8 @@ class Feasibility:
     """Logistic coefficients by engine family, shape (3,) each: constant, log demand, offload.
 
     Attributes:
-        logit_copies: How many times Hugging Face holds the prompt's logits (vocabulary x tokens).
+        logit_copies: How many times early Hugging Face holds the prompt's logits (vocabulary x
+            tokens).
     """
 
     coefficients: Mapping[str, tuple[float, float, float]]
@@ -148,7 +149,10 @@ def _design(facts: Facts, copies: float) -> Array:
     is_hf = facts.is_engine("hf")
     each = facts["memory_per_sequence_gb"]
     weights = (facts["memory_total_gb"] - facts["batch_size"] * each).clip(min=0.0)
-    each = each + copies * facts["input_len"] * facts["vocab"] * _LOGIT_BYTES / _GB
+    # Since transformers 4.45 a prompt's logits are computed for its last position alone.
+    each = (
+        each + copies * facts["is_early"] * facts["input_len"] * facts["vocab"] * _LOGIT_BYTES / _GB
+    )
     available = facts["memory_available_gb"]
     room = (available - np.minimum(weights, _OFFLOAD_USES * available)).clip(min=_LEAST_ROOM_GB)
     hf = np.log(facts["batch_size"] * each / room)
