@@ -114,7 +114,9 @@ def ambiguity(name: str) -> str | None:
     parts = _short_names().get(_normalise(name))
     if parts is None:
         return None
-    return f"{name} is taken for {parts[0]}; it could also mean {', '.join(parts[1:])}"
+    is_sxm = any("SXM" in alias for alias in load_gpus()[parts[0]].aliases)
+    form = " (the SXM part)" if is_sxm else ""
+    return f"{name} is taken for {parts[0]}{form}; it could also mean {', '.join(parts[1:])}"
 
 
 def detect_gpus() -> tuple[GpuSpec, ...]:

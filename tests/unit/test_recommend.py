@@ -82,7 +82,7 @@ def test_it_answers_with_baselines_reasons_and_a_command() -> None:
     assert set(made.baselines) == {"largest", "most_popular"}
     assert f"--max-num-seqs {made.best.batch_size}" in made.best.command
     assert "90 % interval" in made.explanation
-    assert any("H100 is taken for H100-80GB" in remark for remark in made.remarks)
+    assert any("H100 is taken for H100-80GB (the SXM part)" in remark for remark in made.remarks)
 
 
 def test_the_contract_has_its_keys() -> None:
