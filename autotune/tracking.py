@@ -5,7 +5,6 @@ tags; together they give back the very record that went in. The store of record 
 columnar cache beside it (see ``cache.py``) is refreshed by whatever writes here.
 """
 
-import json
 import logging
 import os
 import subprocess
@@ -22,19 +21,23 @@ from sqlalchemy.exc import SQLAlchemyError
 from autotune.cache import RecordCache, store_directory
 from autotune.errors import InvalidRecordError, StoreError
 from autotune.processes import end_group
-from autotune.records import CONFIGURATION_FIELDS, METRIC_FIELDS, RunRecord
+from autotune.records import METRIC_FIELDS, RunRecord
+from autotune.run_layout import (
+    KIND,
+    PARENT,
+    RECORD_ID,
+    STUDY_ID,
+    params_of,
+    record_of,
+    short_name,
+    tags_of,
+)
 
 EXPERIMENT = "autotune"
-KIND, RECORD_ID, STUDY_ID = "autotune.kind", "autotune.record_id", "autotune.session_id"
 # MLflow lets the database's own errors through in places.
 _FAILURES = (MlflowException, SQLAlchemyError)
-_PARENT = "mlflow.parentRunId"
 _PAGE = 1000
 _GRACE_S = 10.0
-_INT_METRICS = frozenset({"repeats", "kv_cache_tokens"})
-_INT_PARAMS = frozenset({"n_gpus", "batch_size", "input_len", "output_len"})
-_TEXT_TAGS = ("source", "run_key", "status", "purpose", "session_id", "started_at", "notes")
-_PARAMS = tuple(name for name in CONFIGURATION_FIELDS if name != "knobs")
 
 
 class Store:
@@ -140,7 +143,7 @@ class Store:
         """Read every record out of MLflow and refresh the cache."""
         query = f"tags.`{KIND}` = 'configuration'"
         try:
-            records = [record_of(run) for run in self._search(query)]
+            records = [_record(run) for run in self._search(query)]
         except _FAILURES as error:
             raise StoreError(
                 f"cannot read the store {redact(self.uri)}: {_first(error)}"
@@ -185,7 +188,7 @@ class Store:
         return run_id
 
     def _log_one(self, record: RunRecord, parent: str) -> None:
-        tags = {_PARENT: parent, **tags_of(record)}
+        tags = {PARENT: parent, **tags_of(record)}
         run = self.client.create_run(self.experiment_id, tags=tags)
         params = params_of(record)
         metrics = {
@@ -217,63 +220,9 @@ class Store:
                 return
 
 
-def short_name(model: str) -> str:
-    """Return a model's name without its organisation."""
-    return model.rpartition("/")[2]
-
-
-def run_name(record: RunRecord) -> str:
-    """Return the name a person would give the run."""
-    return (
-        f"{short_name(record.model)} · {record.engine} · {record.n_gpus}x{record.gpu} · "
-        f"bs {record.batch_size}"
-    )
-
-
-def params_of(record: RunRecord) -> dict[str, str]:
-    """Return the configuration as MLflow params; nulls are left out."""
-    params = {name: str(value) for name in _PARAMS if (value := getattr(record, name)) is not None}
-    return params | {f"knobs.{name}": json.dumps(v)[:6000] for name, v in record.knobs.items()}
-
-
-def tags_of(record: RunRecord) -> dict[str, str]:
-    """Return the circumstances as MLflow tags."""
-    tags = {
-        KIND: "configuration",
-        RECORD_ID: record.record_id,
-        "mlflow.runName": run_name(record),
-        "suspect": str(record.suspect).lower(),
-        "environment": json.dumps(dict(record.environment), separators=(",", ":")),
-    }
-    if record.session_id is not None:
-        tags[STUDY_ID] = record.session_id
-    for name in _TEXT_TAGS:
-        if getattr(record, name) is not None:
-            tags[name] = str(getattr(record, name))
-    return tags
-
-
-def record_of(run: Run) -> RunRecord:
-    """Return the record that a configuration's run was made from.
-
-    Raises:
-        StoreError: When the run was changed into something that is not a record.
-    """
-    params, tags, metrics = run.data.params, run.data.tags, run.data.metrics
-    row: dict[str, Any] = {name: params[name] for name in _PARAMS if name in params}
-    row |= {name: int(row[name]) for name in _INT_PARAMS if name in row}
-    row["knobs"] = {
-        name.removeprefix("knobs."): json.loads(value)
-        for name, value in params.items()
-        if name.startswith("knobs.")
-    }
-    row |= {name: tags[name] for name in _TEXT_TAGS if name in tags}
-    row |= {name: metrics[name] for name in METRIC_FIELDS if name in metrics}
-    row |= {name: int(row[name]) for name in _INT_METRICS if name in row}
-    row["suspect"] = tags.get("suspect") == "true"
-    row["environment"] = json.loads(tags.get("environment", "{}"))
+def _record(run: Run) -> RunRecord:
     try:
-        return RunRecord.from_dict(row)
+        return record_of(run.data.params, run.data.tags, run.data.metrics)
     except InvalidRecordError as error:
         raise StoreError(f"run {run.info.run_id} is not a RunRecord any more: {error}") from error
 

@@ -5,8 +5,7 @@ The kept configuration is always among the first three, so the answer is never w
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from autotune.errors import InvalidConfigError, UnknownGpuError, UnknownModelError
 from autotune.gpus import find_gpu
@@ -14,6 +13,7 @@ from autotune.models import find_model
 from autotune.records import Configuration, RunRecord
 from recommender.acquisition import expected_improvement
 from recommender.candidates import Candidate, cell, enumerate_configurations, price
+from recommender.confirmation import Confirmation, ConfirmedRun
 from recommender.predictor import Predictor
 from recommender.query import Query
 from recommender.recommend import Recommendation, rank, score
@@ -46,90 +46,6 @@ class Replay:
         """Return the recorded run as a confirmatory one."""
         found = _canonical(self._runs[cell(configuration)])
         return dataclasses.replace(found, purpose="confirm", run_key=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfirmedRun:
-    """A confirmatory run beside what was predicted just before it.
-
-    Attributes:
-        error: measured / predicted - 1; ``None`` when the run failed.
-        role: ``recommended``, ``kept`` or ``challenger``.
-    """
-
-    role: str
-    predicted: Candidate
-    record: RunRecord
-    error: float | None
-
-    @property
-    def is_covered(self) -> bool | None:
-        """Whether the measurement lies in the predicted interval."""
-        measured = self.record.output_throughput
-        if measured is None or self.error is None:
-            return None
-        return self.predicted.low <= measured <= self.predicted.high
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmation:
-    """What the runs said.
-
-    Attributes:
-        winner: The best measured configuration, by the recommendation's objective and tolerance;
-            ``None`` when every run failed.
-        remaining: The best configuration not run and its prediction after the runs, if it is
-            predicted to beat the winner.
-    """
-
-    recommendation: Recommendation
-    runs: tuple[ConfirmedRun, ...]
-    winner: Candidate | None
-    remaining: Candidate | None
-
-    @property
-    def summary(self) -> str:
-        """The result in a few sentences."""
-        if self.winner is None:
-            return "Every confirmatory run failed; see their notes."
-        query, winner = self.recommendation.query, self.winner
-        parts = [
-            f"Winner after {len(self.runs)} run{'s' if len(self.runs) > 1 else ''}: "
-            f"{winner.n_gpus} x {self.recommendation.target_gpu} with {winner.engine} at batch "
-            f"size {winner.batch_size}, measured {winner.output_throughput:,.1f} tok/s."
-        ]
-        kept = next((run for run in self.runs if run.role == "kept"), None)
-        if kept is not None and kept.record.output_throughput is not None:
-            gain = winner.output_throughput / kept.record.output_throughput - 1
-            parts.append(f"Against the kept configuration: {gain:+.1%}.")
-        if self.remaining is not None:
-            gain = score(self.remaining, query.objective) / score(winner, query.objective) - 1
-            parts.append(
-                f"Not run: {self.remaining.n_gpus} GPUs at batch size {self.remaining.batch_size}, "
-                f"predicted {gain:+.1%} of it; another run would tell."
-            )
-        return " ".join(parts)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values."""
-        return {
-            "recommendation_id": self.recommendation.recommendation_id,
-            "model": self.recommendation.query.model,
-            "target_gpu": self.recommendation.target_gpu,
-            "winner": None if self.winner is None else self.winner.to_dict(),
-            "remaining": None if self.remaining is None else self.remaining.to_dict(),
-            "runs": [
-                {
-                    "role": run.role,
-                    "predicted": run.predicted.to_dict(),
-                    "measured": run.record.to_dict(),
-                    "error": run.error,
-                    "is_covered": run.is_covered,
-                }
-                for run in self.runs
-            ],
-            "summary": self.summary,
-        }
 
 
 def confirm(

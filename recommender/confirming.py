@@ -15,7 +15,8 @@ from autotune.progress import StudyProgress, create_progress
 from autotune.spec import MeasurePolicy
 from autotune.study import new_session_id, resolve_host
 from recommender import ledger
-from recommender.confirm import Confirmation, Device, Replay, confirm
+from recommender.confirm import Device, Replay, confirm
+from recommender.confirmation import Confirmation
 from recommender.context import open_context
 from recommender.local import LocalDevice
 from recommender.recommend import Recommendation

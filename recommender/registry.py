@@ -19,7 +19,8 @@ from mlflow.models import infer_signature
 from autotune.errors import StoreError
 from autotune.local_models import remember_recorded
 from autotune.records import Configuration
-from autotune.tracking import EXPERIMENT, KIND, Store, redact
+from autotune.run_layout import KIND
+from autotune.tracking import EXPERIMENT, Store, redact
 from recommender import ledger, surrogate
 from recommender.context import CHAMPION
 from recommender.duel import Duel, fight

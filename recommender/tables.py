@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recommender.candidates import Candidate
-from recommender.confirm import Confirmation
+from recommender.confirmation import Confirmation
 from recommender.recommend import Recommendation
 
 _COLUMNS = ("engine", "GPUs", "batch", "tok/s", "90 % interval", "tok/s/GPU", "TTFT ms", "TPOT ms",

@@ -13,7 +13,8 @@ import pytest
 from mlflow import MlflowClient
 
 from autotune.engines.knobs import engine_version
-from autotune.tracking import EXPERIMENT, KIND, Store
+from autotune.run_layout import KIND
+from autotune.tracking import EXPERIMENT, Store
 from recommender.registry import MODEL_NAME
 from tests.integration.conftest import AUTOTUNE, Ran, Shop
 

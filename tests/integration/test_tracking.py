@@ -8,7 +8,8 @@ from mlflow import MlflowClient
 from autotune.cache import RecordCache
 from autotune.errors import StoreError
 from autotune.records import RunRecord
-from autotune.tracking import EXPERIMENT, KIND, Store, redact
+from autotune.run_layout import KIND
+from autotune.tracking import EXPERIMENT, Store, redact
 from tests.records import record
 
 FAILED = {
@@ -90,6 +91,7 @@ def test_runs_are_children_of_their_study_and_failures_are_failed(
     assert by_batch["8"].info.status == "FINISHED"
     assert by_batch["8"].data.metrics["output_throughput"] == 1376.5
     assert by_batch["3"].data.params["knobs.enforce_eager"] == "true"
+    assert by_batch["8"].data.tags["weights"] == "random"
     assert by_batch["8"].info.run_name == "Llama-3.1-8B · vllm · 1xH200 · bs 8"
 
 

@@ -1,0 +1,92 @@
+"""What confirmatory runs said: predicted beside measured, the winner, what is still open."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from autotune.records import RunRecord
+from recommender.candidates import Candidate
+from recommender.recommend import Recommendation, score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmedRun:
+    """A confirmatory run beside what was predicted just before it.
+
+    Attributes:
+        error: measured / predicted - 1; ``None`` when the run failed.
+        role: ``recommended``, ``kept`` or ``challenger``.
+    """
+
+    role: str
+    predicted: Candidate
+    record: RunRecord
+    error: float | None
+
+    @property
+    def is_covered(self) -> bool | None:
+        """Whether the measurement lies in the predicted interval."""
+        measured = self.record.output_throughput
+        if measured is None or self.error is None:
+            return None
+        return self.predicted.low <= measured <= self.predicted.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What the runs said.
+
+    Attributes:
+        winner: The best measured configuration, by the recommendation's objective and tolerance;
+            ``None`` when every run failed.
+        remaining: The best configuration not run and its prediction after the runs, if it is
+            predicted to beat the winner.
+    """
+
+    recommendation: Recommendation
+    runs: tuple[ConfirmedRun, ...]
+    winner: Candidate | None
+    remaining: Candidate | None
+
+    @property
+    def summary(self) -> str:
+        """The result in a few sentences."""
+        if self.winner is None:
+            return "Every confirmatory run failed; see their notes."
+        query, winner = self.recommendation.query, self.winner
+        parts = [
+            f"Winner after {len(self.runs)} run{'s' if len(self.runs) > 1 else ''}: "
+            f"{winner.n_gpus} x {self.recommendation.target_gpu} with {winner.engine} at batch "
+            f"size {winner.batch_size}, measured {winner.output_throughput:,.1f} tok/s."
+        ]
+        kept = next((run for run in self.runs if run.role == "kept"), None)
+        if kept is not None and kept.record.output_throughput is not None:
+            gain = winner.output_throughput / kept.record.output_throughput - 1
+            parts.append(f"Against the kept configuration: {gain:+.1%}.")
+        if self.remaining is not None:
+            gain = score(self.remaining, query.objective) / score(winner, query.objective) - 1
+            parts.append(
+                f"Not run: {self.remaining.n_gpus} GPUs at batch size {self.remaining.batch_size}, "
+                f"predicted {gain:+.1%} of it; another run would tell."
+            )
+        return " ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {
+            "recommendation_id": self.recommendation.recommendation_id,
+            "model": self.recommendation.query.model,
+            "target_gpu": self.recommendation.target_gpu,
+            "winner": None if self.winner is None else self.winner.to_dict(),
+            "remaining": None if self.remaining is None else self.remaining.to_dict(),
+            "runs": [
+                {
+                    "role": run.role,
+                    "predicted": run.predicted.to_dict(),
+                    "measured": run.record.to_dict(),
+                    "error": run.error,
+                    "is_covered": run.is_covered,
+                }
+                for run in self.runs
+            ],
+            "summary": self.summary,
+        }
