@@ -253,11 +253,13 @@ def evaluate(
     """
     from recommender.evaluating import evaluate_data, evaluation_table
 
-    rows = evaluate_data(data, tracking_uri, protocol=protocol, engine=engine)
+    done = evaluate_data(data, tracking_uri, protocol=protocol, engine=engine)
+    for remark in done.remarks:
+        click.echo(remark, err=True)
     if as_json:
-        _echo_json(rows)
+        _echo_json(done.rows)
     else:
-        _print(evaluation_table(rows))
+        _print(evaluation_table(done.rows))
 
 
 @main.command()

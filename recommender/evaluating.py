@@ -1,6 +1,8 @@
 """``autotune evaluate``: the backtest on a file of runs or on the store."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,12 +18,24 @@ _SHARES = ("regret_mean", "regret_median", "regret_max", "ape_median", "coverage
            "failed_choice_rate")  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The rows of a backtest, and what to know about its data."""
+
+    rows: list[dict[str, Any]]
+    remarks: tuple[str, ...]
+
+
 def evaluate_data(
     data: Path | None, tracking_uri: str, *, protocol: str, engine: str
-) -> list[dict[str, Any]]:
+) -> Evaluation:
     """Evaluate on the runs of a file, or of the store when ``data`` is ``None``."""
+    remarks: tuple[str, ...] = ()
     if data is not None:
-        records = read_file(data).records
+        file = read_file(data)
+        records = file.records
+        reasons = Counter(rejection.reason for rejection in file.rejected)
+        remarks = tuple(f"{n} rows not read: {why}" for why, n in reasons.most_common())
     else:
         from autotune.tracking import Store
 
@@ -29,7 +43,8 @@ def evaluate_data(
         if not records:
             raise SurrogateError("the store holds no runs; import some, or name a file by --data")
     remember_recorded(records)
-    return evaluate(records, protocol=cast(Protocol, protocol), engine=engine)
+    rows = evaluate(records, protocol=cast(Protocol, protocol), engine=engine)
+    return Evaluation(rows=rows, remarks=remarks)
 
 
 def evaluation_table(rows: Sequence[dict[str, Any]]) -> Table:
