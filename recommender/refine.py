@@ -29,6 +29,7 @@ from recommender.trees import load_forest
 
 FEWEST_ROWS: Final = 5
 N_ANCHORS: Final = 512
+_ENGINES: Final = ("vllm", "hf")
 # A residual beyond a factor e**1.5 says more about the harness than about the configuration.
 RESIDUAL_CLIP: Final = 1.5
 
@@ -50,12 +51,16 @@ def refine(
     prior = Predictor.load(prior_directory)
     booster = surrogate.load_booster(prior_directory)
     own = encode_facts(data.facts)
-    anchors = encode_facts(collect(anchor_configurations(seed)))
+    anchors = encode_facts(collect(anchor_configurations(seed, data.records)))
+    label = np.concatenate((_wanted(prior, data), booster.inplace_predict(anchors)))
+    weight = np.concatenate((data.weight, _anchor_weight(data)))
+    features = np.vstack((own, anchors))
+    # Every row once more without its engine version: a question need not name one.
     refined = surrogate.go_on(
         booster,
-        features=np.vstack((own, anchors)),
-        label=np.concatenate((_wanted(prior, data), booster.inplace_predict(anchors))),
-        weight=np.concatenate((data.weight, _anchor_weight(data))),
+        features=np.vstack((features, _without_version(features))),
+        label=np.concatenate((label, label)),
+        weight=np.concatenate((weight, weight)) / 2,
         seed=seed,
     )
     summary = _summary(data, len(records), prior)
@@ -71,13 +76,24 @@ def refine(
     )
 
 
-def anchor_configurations(seed: int) -> list[Configuration]:
-    """Return configurations drawn over models, GPUs, engines, GPU counts and batch sizes."""
+def anchor_configurations(seed: int, own: Sequence[RunRecord]) -> list[Configuration]:
+    """Return configurations drawn over models, GPUs, engines, GPU counts and batch sizes.
+
+    They carry the engine versions of the user's own runs, or the trees would tell the two apart by
+    that alone.
+    """
     rng = np.random.default_rng(seed)
+    versions = {
+        engine: sorted({r.engine_version for r in own if r.engine == engine and r.engine_version})
+        for engine in _ENGINES
+    }
     models, gpus = catalogue_names(), list(load_gpus())
     return [
         Configuration(
-            engine=("vllm", "hf")[rng.integers(2)],
+            engine=engine,
+            engine_version=versions[engine][rng.integers(len(versions[engine]))]
+            if versions[engine]
+            else None,
             model=models[rng.integers(len(models))],
             gpu=gpus[rng.integers(len(gpus))],
             n_gpus=int(2 ** rng.integers(4)),
@@ -85,8 +101,14 @@ def anchor_configurations(seed: int) -> list[Configuration]:
             input_len=int(2 ** rng.integers(5, 12)),
             output_len=int(2 ** rng.integers(3, 10)),
         )
-        for _ in range(N_ANCHORS)
+        for engine in (_ENGINES[rng.integers(2)] for _ in range(N_ANCHORS))
     ]
+
+
+def _without_version(features: Array) -> Array:
+    plain = features.copy()
+    plain[:, FEATURE_NAMES.index("version")] = np.nan
+    return plain
 
 
 def _wanted(prior: Predictor, data: Dataset) -> Array:
