@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.bench import Bench, BenchSettings
-from autotune.cache import write_atomically
+from autotune.cache import store_directory, write_atomically
 from autotune.errors import InvalidConfigError
 from autotune.gpus import detect_gpus
 from autotune.importing import read_file
@@ -26,8 +26,6 @@ def confirm_by_replay(
     reference: str, replay: Path, tracking_uri: str, *, runs: int = 3
 ) -> Confirmation:
     """Confirm a recommendation with recorded runs, and log the outcome."""
-    from autotune.cache import store_directory
-
     recommendation = ledger.load(reference, store_directory(tracking_uri))
     device = Replay(read_file(replay).records)
     return _confirm(recommendation, device, tracking_uri, runs, new_session_id())
@@ -49,8 +47,6 @@ def confirm_here(
     Raises:
         InvalidConfigError: When this host is not the recommendation's target.
     """
-    from autotune.cache import store_directory
-
     directory = store_directory(tracking_uri)
     recommendation = ledger.load(reference, directory)
     resolve_host(recommendation.target_gpu, 1)
