@@ -26,6 +26,12 @@ def check_positive(name: str, value: object) -> None:
         raise refuse_setting(name, value, "a number above zero")
 
 
+def check_share(name: str, value: object) -> None:
+    """Refuse anything but a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise refuse_setting(name, value, "a number from 0 to 1")
+
+
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """Refuse a value that is not one of ``choices``, naming the nearest."""
     if value not in choices:

@@ -1,5 +1,6 @@
 """EngineConfig: what one engine start fixes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from autotune.errors import InvalidConfigError
 
 RUNNABLE_ENGINES = ("vllm", "hf")
 DTYPES = ("auto", "float32", "float16", "bfloat16")
+# vLLM's GPUs are tensor_parallel_size x these.
+PARALLEL_KNOBS = ("pipeline_parallel_size", "data_parallel_size")
 _FIXED_BY_AUTOTUNE = {
     "model": "--model",
     "tensor_parallel_size": "--n-gpus",
@@ -27,8 +30,10 @@ class EngineConfig:
     Attributes:
         model: Catalogue name, or a directory with a config.json.
         gpu: Catalogue name of the GPU it runs on.
-        n_gpus: GPUs of one replica.
+        n_gpus: All GPUs the start takes: tensor x pipeline x data parallel sizes for vLLM (the
+            latter two are knobs), ``device_map`` shards for HF.
         knobs: Further engine arguments by the engine's own names.
+        serving: Whether it is started as an OpenAI-compatible server.
     """
 
     engine: str
@@ -40,6 +45,7 @@ class EngineConfig:
     knobs: Mapping[str, Knob] = field(default_factory=dict)
     trust_remote_code: bool = False
     seed: int = 0
+    serving: bool = False
 
     def __post_init__(self) -> None:
         check_choice("engine", self.engine, RUNNABLE_ENGINES)
@@ -49,6 +55,7 @@ class EngineConfig:
         check_name("quantization", self.quantization, optional=True)
         check_positive_int("n_gpus", self.n_gpus)
         check_switch("trust_remote_code", self.trust_remote_code)
+        check_switch("serving", self.serving)
         check_seed("seed", self.seed)
         check_knobs(self.knobs)
         for knob in self.knobs:
@@ -56,6 +63,31 @@ class EngineConfig:
                 raise InvalidConfigError(
                     f"knob {knob!r} is set by autotune itself; use {_FIXED_BY_AUTOTUNE[knob]}"
                 )
+        if self.engine == "vllm":
+            self._check_parallel_sizes()
+
+    def _check_parallel_sizes(self) -> None:
+        for name in PARALLEL_KNOBS:
+            check_positive_int(name, self.knobs.get(name, 1))
+        ranks = self._pipelines_and_replicas
+        if self.n_gpus % ranks:
+            raise InvalidConfigError(
+                f"n_gpus={self.n_gpus} does not hold pipeline x data parallel sizes of {ranks}; "
+                f"use a multiple of {ranks}"
+            )
+        if self.knobs.get("data_parallel_size", 1) != 1 and not self.serving:
+            raise InvalidConfigError(
+                "data_parallel_size: vLLM runs replicas behind its server only; use mode serving"
+            )
+
+    @property
+    def _pipelines_and_replicas(self) -> int:
+        return math.prod(int(self.knobs.get(name) or 1) for name in PARALLEL_KNOBS)
+
+    @property
+    def tensor_parallel_size(self) -> int:
+        """GPUs that share each layer."""
+        return self.n_gpus // self._pipelines_and_replicas
 
     @property
     def is_on_cpu(self) -> bool:

@@ -21,11 +21,16 @@ _Z95 = 1.959964
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestTiming:
-    """One request; times in milliseconds from the hand-over of the batch."""
+    """One request; times in milliseconds from when it was sent.
+
+    Attributes:
+        itl_ms: Gaps between the chunks as they were streamed; empty where they were not seen.
+    """
 
     ttft_ms: float
     e2el_ms: float
     n_output: int
+    itl_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

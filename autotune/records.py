@@ -69,6 +69,7 @@ class RunRecord(Configuration):
         source: Who measured (``autotune`` for own runs, otherwise the importer's source).
         run_key: Fingerprint of what defines the measurement (filled in when left out).
         output_throughput: Generated tokens over wall time, prefill included, all replicas' GPUs.
+        request_goodput: Requests a second that met every latency limit (``environment`` has them).
         throughput_ci95: Half width of the 95 % confidence interval, relative to the mean.
         session_id: The study that ran it; with ``run_key`` and ``started_at`` it tells runs apart.
         suspect: Kept, but neither trained on nor scored.
@@ -93,6 +94,7 @@ class RunRecord(Configuration):
     mean_e2el_ms: float | None = None
     median_e2el_ms: float | None = None
     p99_e2el_ms: float | None = None
+    request_goodput: float | None = None
     repeats: int | None = None
     throughput_ci95: float | None = None
     energy_j_per_token: float | None = None

@@ -61,6 +61,7 @@ class StudySpec:
     knobs: Mapping[str, Knob] = field(default_factory=dict)
     trust_remote_code: bool = False
     policy: MeasurePolicy = field(default_factory=MeasurePolicy)
+    slo: Slo = field(default_factory=Slo)
     purpose: str = "search"
     seed: int = 0
     start_timeout_s: float = 1800.0
@@ -142,6 +143,10 @@ def _policy(data: object) -> Any:
     return _nested(MeasurePolicy, "policy", data)
 
 
+def _slo(data: object) -> Any:
+    return _nested(Slo, "slo", data)
+
+
 def _flat_knobs(data: object) -> dict[str, Knob]:
     """Accept ``{vllm: {enforce_eager: true}}`` as well as ``{vllm.enforce_eager: true}``."""
     if not isinstance(data, Mapping):
@@ -171,4 +176,5 @@ _READ: Mapping[str, Callable[[object], Any]] = {
     "knobs": _flat_knobs,
     "workloads": _workloads,
     "policy": _policy,
+    "slo": _slo,
 }

@@ -1,7 +1,9 @@
 """The closed sets of a record's texts, and its measures' names as vLLM's benchmarks have them."""
 
 ENGINES = ("vllm", "hf", "trtllm", "sglang", "tgi")
-MODES = ("closed_batch", "serving")
+# A closed batch hands all prompts over at once, a stream keeps so many in flight in the engine's
+# own process, serving does so through its HTTP server.
+MODES = ("closed_batch", "stream", "serving")
 STATUSES = ("completed", "out_of_memory", "timed_out", "crashed", "load_failed")
 PURPOSES = ("baseline", "search", "confirm")
 
@@ -16,6 +18,7 @@ COUNT_FIELDS = ("repeats", "kv_cache_tokens")
 METRIC_FIELDS = (
     *THROUGHPUT_FIELDS,
     *LATENCY_FIELDS,
+    "request_goodput",
     "repeats",
     "throughput_ci95",
     "energy_j_per_token",
@@ -27,5 +30,12 @@ METRIC_FIELDS = (
 )
 # Measures for which 0 is a real reading; every other measure must be above zero.
 MAY_BE_ZERO = frozenset(
-    {"throughput_ci95", "mean_itl_ms", "median_itl_ms", "p99_itl_ms", "kv_cache_tokens"}
+    {
+        "throughput_ci95",
+        "mean_itl_ms",
+        "median_itl_ms",
+        "p99_itl_ms",
+        "request_goodput",
+        "kv_cache_tokens",
+    }
 )

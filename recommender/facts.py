@@ -171,7 +171,7 @@ def _row(configuration: Configuration, source: str | None) -> tuple[float, ...]:
     return (
         *static,
         ENGINES.index(configuration.engine),
-        configuration.mode == "serving",
+        configuration.mode != "closed_batch",  # requests come one by one in a stream too
         configuration.n_gpus,
         configuration.batch_size,
         min(configuration.batch_size, _limit(configuration, source)),

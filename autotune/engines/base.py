@@ -28,23 +28,53 @@ class EngineInfo:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """The requests of one pass.
+
+    Attributes:
+        prompts: Token ids, one prompt a request.
+        output_lens: New tokens a request is to generate, exactly.
+        in_flight: Requests in the engine at a time; as many as there are prompts in a closed batch.
+        request_rate: Requests a second offered; ``None`` sends as soon as there is room.
+        burstiness: Shape of the gamma-distributed gaps between requests.
+        seed: Of the gaps.
+    """
+
+    prompts: Sequence[Sequence[int]]
+    output_lens: Sequence[int]
+    in_flight: int
+    request_rate: float | None = None
+    burstiness: float = 1.0
+    seed: int = 0
+
+    @property
+    def input_tokens(self) -> int:
+        """Prompt tokens of all requests."""
+        return sum(len(prompt) for prompt in self.prompts)
+
+
 class Engine(Protocol):
     """One started engine that serves every batch size up to the one it was started for."""
 
     def start(self, config: EngineConfig, *, max_batch_size: int, max_model_len: int) -> EngineInfo:
         """Load the model. Called once."""
 
-    def generate(self, prompts: Sequence[Sequence[int]], output_len: int) -> Pass:
-        """Run all prompts at once, each to exactly ``output_len`` new tokens, and time it."""
+    def run(self, load: Load) -> Pass:
+        """Run every request to exactly its new tokens and time the whole."""
 
     def close(self) -> None:
         """Give everything back."""
 
 
-_MODULES = {"vllm": "autotune.engines.vllm", "hf": "autotune.engines.hf"}
+_MODULES = {
+    ("vllm", False): "autotune.engines.vllm",
+    ("vllm", True): "autotune.engines.vllm_server",
+    ("hf", False): "autotune.engines.hf",
+}
 
 
-def create_engine(name: str) -> Engine:
+def create_engine(config: EngineConfig) -> Engine:
     """Import the engine's module (this takes seconds) and return a fresh engine."""
-    engine: Engine = importlib.import_module(_MODULES[name]).create()
+    engine: Engine = importlib.import_module(_MODULES[config.engine, config.serving]).create()
     return engine
