@@ -4,6 +4,7 @@ The engine stays up between runs that one start can serve; it is started anew wh
 something else, or after a failure.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -12,17 +13,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from autotune.demand import MeasurePolicy, Workload
+from autotune.demand import MeasurePolicy, Slo, Workload
 from autotune.engine_config import EngineConfig
 from autotune.engines.knobs import require_engine
 from autotune.environment import snapshot
 from autotune.errors import TrialError
+from autotune.failures import cause_of, last_words
 from autotune.local_models import MODEL_CONFIG, identify_model, is_model_directory
 from autotune.models import model_config
+from autotune.occupancy import hold_gpus
 from autotune.records import Configuration, RunRecord
 from autotune.session import EngineSession
 
 SOURCE = "autotune"
+_NOTE_CHARS = 1500
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +61,17 @@ class BenchListener(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BenchSettings:
-    """What is the same for every run of a bench."""
+    """What is the same for every run of a bench.
+
+    Attributes:
+        n_gpus: GPUs of this host that its runs take, which are held against others meanwhile.
+    """
 
     session_id: str
     log_dir: Path
+    n_gpus: int = 0
     policy: MeasurePolicy = dataclasses.field(default_factory=MeasurePolicy)
+    slo: Slo = dataclasses.field(default_factory=Slo)
     purpose: str = "search"
     seed: int = 0
     start_timeout_s: float = 1800.0
@@ -69,15 +79,21 @@ class BenchSettings:
 
 
 class Bench:
-    """Holds at most one engine at a time. Use as a context manager."""
+    """Holds at most one engine at a time. Use as a context manager.
+
+    Raises:
+        GpuBusyError: On entering, when its GPUs are in use.
+    """
 
     def __init__(self, settings: BenchSettings, listener: BenchListener) -> None:
         self.settings = settings
         self._listener = listener
         self._session: EngineSession | None = None
         self._start: Start | None = None
+        self._held = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        self._held.enter_context(hold_gpus(self.settings.n_gpus))
         return self
 
     def __exit__(
@@ -86,7 +102,10 @@ class Bench:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        finally:
+            self._held.close()
 
     def close(self) -> None:
         """End the engine, if one is up."""
@@ -99,22 +118,28 @@ class Bench:
         begun = datetime.datetime.now(datetime.UTC)
         configuration = configuration_of(start.config, workload, batch_size)
         self._listener.trial_started(configuration)
+        log_tail = ""
         try:
             session = self._ready_session(start)
             metrics = session.measure(
                 batch_size=batch_size,
                 workload=workload,
                 policy=self.settings.policy,
+                slo=self.settings.slo,
                 seed=self.settings.seed,
                 on_pass=self._listener.pass_finished,
             )
         except TrialError as error:
             outcome: dict[str, Any] = {"status": error.status, "notes": _note(error)}
+            log_tail = error.log_tail
         else:
             outcome = {"status": "completed", **metrics}
         record = self._record(start.config, configuration, begun, outcome)
         if record.status != "completed":
             self.close()
+        if log_tail:
+            path = tail_path(self.settings.log_dir, record)
+            path.write_text(log_tail, encoding="utf-8", errors="replace")
         return record
 
     def _ready_session(self, start: Start) -> EngineSession:
@@ -140,7 +165,11 @@ class Bench:
         begun: datetime.datetime,
         outcome: Mapping[str, Any],
     ) -> RunRecord:
-        environment = snapshot() | {"measuring_tool": SOURCE}
+        outcome = dict(outcome)
+        environment = snapshot() | {"measuring_tool": SOURCE, "seed": self.settings.seed}
+        environment |= outcome.pop("circumstances", {})
+        if self.settings.slo.is_set:
+            environment["slo"] = dataclasses.asdict(self.settings.slo)
         if is_model_directory(config.model):
             environment[MODEL_CONFIG] = _strict_json(model_config(config.model))
         engine_facts: dict[str, Any] = {}
@@ -167,9 +196,20 @@ def failed_to_start(record: RunRecord) -> bool:
     return record.status != "completed" and record.engine_start_s is None
 
 
+def tail_path(log_dir: Path, record: RunRecord) -> Path:
+    """Return where the engine's last lines before a failure are kept."""
+    moment = (record.started_at or "").replace(":", "")
+    return log_dir / f"{record.session_id}-{moment}.tail.log"
+
+
 def _note(error: TrialError) -> str:
-    text = str(error).encode(errors="replace").decode()[:2000].strip()
-    return text or "the engine gave no reason"
+    """Return what happened, its cause where it is known, and the engine's own last words."""
+    message = str(error).strip() or "the engine gave no reason"
+    cause = cause_of(message) or cause_of(last_words(error.log_tail))
+    head = message if cause is None or cause in message else f"{cause}: {message}"
+    words = last_words(error.log_tail)
+    quoted = "" if not words or words in head else f"\nthe engine's last words: {words}"
+    return (head[:_NOTE_CHARS] + quoted[:_NOTE_CHARS]).encode(errors="replace").decode()
 
 
 def _strict_json(value: Any) -> Any:
@@ -191,5 +231,5 @@ def configuration_of(config: EngineConfig, workload: Workload, batch_size: int) 
         dtype=config.dtype,
         quantization=config.quantization,
         mode=workload.mode,
-        knobs=config.knobs,
+        knobs={**config.knobs, **workload.to_knobs()},
     )

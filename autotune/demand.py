@@ -34,6 +34,8 @@ class Workload:
             the paper's kind of task), or ``file``.
         dataset_path: JSON lines with ``prompt`` or ``prompt_token_ids`` and optionally
             ``output_len``; its own lengths replace ``input_len``.
+        dataset_digest: Fingerprint of the file, filled in when the study is planned.
+        dataset_max_len: Most tokens one of its requests can have, filled in likewise.
         length_distribution: ``fixed``; ``uniform`` within ``length_spread`` of the mean; or
             ``lognormal`` with ``length_spread`` as its coefficient of variation.
         num_prompts: Requests of one pass of a stream or of serving; ``None`` takes four times the
@@ -47,6 +49,8 @@ class Workload:
     output_len: int = 128
     dataset_name: str = "random"
     dataset_path: str | None = None
+    dataset_digest: str | None = None
+    dataset_max_len: int | None = None
     length_distribution: str = "fixed"
     length_spread: float = 0.0
     num_prompts: int | None = None
@@ -62,7 +66,10 @@ class Workload:
 
     def _check_prompts(self) -> None:
         check_choice("dataset_name", self.dataset_name, DATASETS)
-        check_name("dataset_path", self.dataset_path, optional=True)
+        for name in ("dataset_path", "dataset_digest"):
+            check_name(name, getattr(self, name), optional=True)
+        if self.dataset_max_len is not None:
+            check_positive_int("dataset_max_len", self.dataset_max_len)
         if (self.dataset_name == "file") != (self.dataset_path is not None):
             raise InvalidConfigError(
                 "dataset_name=file and dataset_path go together; give both or neither"
@@ -92,6 +99,8 @@ class Workload:
     @property
     def max_len(self) -> int:
         """Most tokens a request can have, prompt and generated."""
+        if self.dataset_max_len is not None:
+            return self.dataset_max_len
         return longest(self.input_len, self) + longest(self.output_len, self)
 
     def n_requests(self, batch_size: int) -> int:
@@ -104,6 +113,7 @@ class Workload:
         """Return what a record has no field for, as knobs; what is at its default is left out."""
         settings: dict[str, Knob] = {
             "dataset_name": self.dataset_name,
+            "dataset_digest": self.dataset_digest,
             "length_distribution": self.length_distribution,
             "length_spread": self.length_spread,
             "num_prompts": self.num_prompts,
@@ -141,6 +151,11 @@ class Slo:
         for name in ("max_ttft_ms", "max_tpot_ms"):
             if getattr(self, name) is not None:
                 check_positive(name, getattr(self, name))
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a limit at all."""
+        return self.max_ttft_ms is not None or self.max_tpot_ms is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ AutotuneError                    exit 1
 │   ├── InvalidConfigError       ValueError: a study, engine, workload or option value
 │   └── InvalidRecordError       ValueError: a row that is not a RunRecord
 ├── EngineUnavailableError       the engine is not installed, or this host cannot run it
+├── GpuBusyError                 another process or another study is using the GPU
 ├── JournalError                 OSError: a journal that cannot be read, written or shared
 ├── StoreError                   OSError: a tracking store that cannot be opened or written
 ├── SurrogateError               a surrogate that is missing, damaged or has nothing to learn from
@@ -90,6 +91,10 @@ class InvalidRecordError(UsageError, ValueError):
 
 class EngineUnavailableError(AutotuneError):
     """The engine is not installed, or this host cannot run it."""
+
+
+class GpuBusyError(AutotuneError):
+    """A GPU that another process or another study is using."""
 
 
 class JournalError(AutotuneError, OSError):

@@ -3,16 +3,57 @@
 import re
 import signal
 
-_OUT_OF_MEMORY = re.compile(
-    r"out of memory|OutOfMemoryError|MemoryError|can't allocate memory|cannot allocate memory"
-    r"|bad_alloc|No available memory for the cache blocks|KV cache is needed, which is larger than"
-    r"|less than desired GPU memory utilization|oom-kill",
-    re.IGNORECASE,
+# What engines say, by what it means; the first that matches names the failure.
+_CAUSES = (
+    (
+        "no room for the KV cache",
+        r"No available memory for the cache blocks|KV cache is needed, which is larger than"
+        r"|larger than the available KV cache memory",
+    ),
+    (
+        "too little free GPU memory for gpu_memory_utilization",
+        r"less than desired GPU memory utilization",
+    ),
+    ("CUDA out of memory", r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError"),
+    (
+        "out of host memory",
+        r"can't allocate memory|cannot allocate memory|MemoryError|bad_alloc|oom-kill",
+    ),
+    ("out of memory", r"out of memory"),
+    (
+        "longer than the model takes",
+        r"is greater than the derived max_model_len|longer than the maximum model length",
+    ),
+    ("NCCL failure", r"NCCL (error|WARN)|ncclUnhandledCudaError|ncclSystemError|DistBackendError"),
 )
+_MEMORY_CAUSES = frozenset(name for name, _ in _CAUSES[:5])
 # vLLM's own processes die elsewhere: its error then only says that the cause is in the log.
 _CAUSE_IS_IN_THE_LOG = re.compile(
     r"root cause|EngineDeadError|EngineCore|WorkerProc", re.IGNORECASE
 )
+_ERROR_LINE = re.compile(r"^\w[\w.]*(Error|Exception|Interrupt)\b")
+# "(Worker_PP1 pid=6258) ERROR 11-23 21:42:14 [multiproc_executor.py:1063] " and its like.
+_LOG_PREFIX = re.compile(r"^\s*(\([^)]*\)\s*)?([A-Z]+ [\d-]+ [\d:]+ \[[^\]]*\]\s?)?")
+_MOST_WORDS = 3
+
+
+def cause_of(text: str) -> str | None:
+    """Return in a few words what an engine's error text means; ``None`` where it is not known."""
+    return next(
+        (name for name, pattern in _CAUSES if re.search(pattern, text, re.IGNORECASE)), None
+    )
+
+
+def last_words(log: str) -> str:
+    """Return the errors that the end of an engine's log names, the last ones, a line each.
+
+    Those that only point to another one are left out; without any, the last line is returned.
+    """
+    lines = [_LOG_PREFIX.sub("", line).rstrip() for line in log.splitlines()]
+    errors = [line for line in lines if _ERROR_LINE.match(line)]
+    telling = [line for line in errors if not _CAUSE_IS_IN_THE_LOG.search(line)]
+    found = list(dict.fromkeys(telling))[-_MOST_WORDS:]
+    return "\n".join(found) or next((line for line in reversed(lines) if line.strip()), "")
 
 
 def classify(text: str, *, started: bool) -> str:
@@ -22,7 +63,7 @@ def classify(text: str, *, started: bool) -> str:
         text: The exception, or the last lines of the log.
         started: Whether the engine had finished loading.
     """
-    if _OUT_OF_MEMORY.search(text):
+    if cause_of(text) in _MEMORY_CAUSES:
         return "out_of_memory"
     return "crashed" if started else "load_failed"
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from autotune.errors import UnknownGpuError
+from autotune.nvml import open_devices
 
 _CATALOGUE = Path(__file__).parent / "catalog" / "gpus.toml"
 _VENDOR_WORDS = re.compile(r"nvidia|tesla|geforce|amd|instinct|intel|datacentergpu|graphics|habana")
@@ -120,18 +121,12 @@ def ambiguity(name: str) -> str | None:
 
 
 def detect_gpus() -> tuple[GpuSpec, ...]:
-    """Return one spec for each GPU that NVML shows, all of the catalogue; empty without NVML."""
+    """Return one spec for each visible GPU, all of the catalogue; empty without NVML."""
+    nvml, handles = open_devices()
     try:
-        import pynvml
-    except ImportError:
+        return tuple(find_gpu(nvml.nvmlDeviceGetName(handle)) for handle in handles)
+    except nvml.NVMLError:
         return ()
-    try:
-        pynvml.nvmlInit()
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        names = [pynvml.nvmlDeviceGetName(handle) for handle in handles]
-    except pynvml.NVMLError:
-        return ()
-    return tuple(find_gpu(name) for name in names)
 
 
 @cache

@@ -2,13 +2,16 @@
 
 Definitions: output throughput is generated tokens over wall time, prefill included; TTFT counts
 from the moment the batch was handed over; TPOT is (E2EL - TTFT) / (n - 1) per request with n >= 2
-generated tokens, as vLLM defines it; E2EL ends with the last token.
+generated tokens, as vLLM defines it; ITL are the gaps between streamed chunks, pooled over the
+requests; E2EL ends with the last token. Goodput counts the requests that met every latency limit.
 """
 
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from autotune.demand import Slo
 
 # Two-sided 95 % quantiles of Student's t for 1..30 degrees of freedom, and of the normal beyond.
 _T95 = (
@@ -31,6 +34,13 @@ class RequestTiming:
     e2el_ms: float
     n_output: int
     itl_ms: tuple[float, ...] = ()
+
+    @property
+    def tpot_ms(self) -> float | None:
+        """Milliseconds a token after the first; ``None`` where there is no second."""
+        if self.n_output < 2:
+            return None
+        return (self.e2el_ms - self.ttft_ms) / (self.n_output - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +79,16 @@ def output_throughputs(passes: Sequence[Pass]) -> list[float]:
     return [p.output_tokens / p.duration_s for p in passes]
 
 
-def summarize(passes: Sequence[Pass]) -> dict[str, float | int | None]:
+def summarize(passes: Sequence[Pass], slo: Slo | None = None) -> dict[str, float | int | None]:
     """Return the metric fields of a RunRecord for repeated passes of one shape.
 
     Throughputs are means over the passes; latencies pool the requests of all passes.
+
+    Args:
+        slo: Latency limits; without one there is no goodput.
+
+    Raises:
+        ValueError: For no passes, or one that generated nothing.
     """
     if not passes or any(p.output_tokens == 0 for p in passes):
         raise ValueError("a pass without generated tokens has no throughput")
@@ -88,11 +104,30 @@ def summarize(passes: Sequence[Pass]) -> dict[str, float | int | None]:
         "measure_s": sum(p.duration_s for p in passes),
     }
     requests = [r for p in passes for r in p.requests]
-    tpot = [(r.e2el_ms - r.ttft_ms) / (r.n_output - 1) for r in requests if r.n_output >= 2]
     row |= _statistics("ttft", [r.ttft_ms for r in requests])
-    row |= _statistics("tpot", tpot)
+    row |= _statistics("tpot", [r.tpot_ms for r in requests if r.tpot_ms is not None])
+    row |= _statistics("itl", [gap for r in requests for gap in r.itl_ms])
     row |= _statistics("e2el", [r.e2el_ms for r in requests])
+    if slo is not None and slo.is_set and requests:
+        good = sum(meets(r, slo) for r in requests)
+        row["request_goodput"] = good / sum(p.duration_s for p in passes)
     return row
+
+
+def mean_lengths(passes: Sequence[Pass]) -> dict[str, float]:
+    """Return the mean prompt and generated tokens of a request, as they really were."""
+    n = sum(p.n_requests for p in passes)
+    return {
+        "mean_input_tokens": round(sum(p.input_tokens for p in passes) / n, 1),
+        "mean_output_tokens": round(sum(p.output_tokens for p in passes) / n, 1),
+    }
+
+
+def meets(request: RequestTiming, slo: Slo) -> bool:
+    """Whether a request met every limit; one of a single token has no TPOT to miss."""
+    in_time = slo.max_ttft_ms is None or request.ttft_ms <= slo.max_ttft_ms
+    tpot = request.tpot_ms
+    return in_time and (slo.max_tpot_ms is None or tpot is None or tpot <= slo.max_tpot_ms)
 
 
 def _statistics(metric: str, values: Sequence[float]) -> dict[str, float]:

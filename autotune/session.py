@@ -7,13 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from autotune.demand import MeasurePolicy, Workload
+from autotune.demand import MeasurePolicy, Slo, Workload
 from autotune.engine_config import EngineConfig
 from autotune.errors import InvalidConfigError, TrialError
 from autotune.failures import classify_exit, classify_failure
 from autotune.worker_process import WorkerGoneError, WorkerProcess
 
-_TAIL_BYTES = 8000
+_TAIL_BYTES = 32_000
 OnPass = Callable[[Mapping[str, Any]], None]
 
 
@@ -96,10 +96,13 @@ class EngineSession:
         batch_size: int,
         workload: Workload,
         policy: MeasurePolicy,
+        slo: Slo | None = None,
         seed: int = 0,
         on_pass: OnPass | None = None,
     ) -> dict[str, Any]:
         """Measure one batch size; return the metric fields of a RunRecord.
+
+        Under ``circumstances`` comes what belongs in the record's environment.
 
         Raises:
             InvalidConfigError: For more than the engine was started for: it would run, but not as
@@ -112,6 +115,7 @@ class EngineSession:
             batch_size=batch_size,
             workload=_fields(workload),
             policy=_fields(policy),
+            slo=_fields(slo or Slo()),
             seed=seed,
         )
         while True:
@@ -134,7 +138,7 @@ class EngineSession:
         return data[-_TAIL_BYTES:].decode(errors="replace")
 
     def _check_limits(self, batch_size: int, workload: Workload) -> None:
-        length = workload.input_len + workload.output_len
+        length = workload.max_len
         if batch_size > self._max_batch_size or length > self._max_model_len:
             raise InvalidConfigError(
                 f"batch {batch_size} of {length} tokens is beyond what the engine was started for: "
@@ -176,5 +180,5 @@ class EngineSession:
         return TrialError(status, f"{sentence}; see {self.log_path}", log_tail=tail)
 
 
-def _fields(value: EngineConfig | Workload | MeasurePolicy) -> dict[str, Any]:
+def _fields(value: EngineConfig | Workload | MeasurePolicy | Slo) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}

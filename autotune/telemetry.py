@@ -7,7 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from autotune.nvml import open_devices
+from autotune.processes import members
+
 GIB = 2**30
+_SM_CLOCK = 1  # NVML_CLOCK_SM
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -16,8 +20,9 @@ class Meter:
 
     Energy comes from the GPU's own counter where it has one (Volta and newer), otherwise from the
     mean of the sampled power; power and energy are summed over the GPUs. Memory is the largest
-    reading, of the fullest GPU or of this process on a CPU, and holds what an engine reserves for
-    its KV cache at the start. What cannot be read stays out.
+    reading, of the fullest GPU or on a CPU of this process and its group, and holds what an engine
+    reserves for its KV cache at the start. ``circumstances`` has the mean utilisation (%) and the
+    mean clock of the multiprocessors (MHz) over all GPUs. What cannot be read stays out.
 
     Args:
         n_gpus: The first so many visible GPUs; 0 on a CPU.
@@ -25,14 +30,20 @@ class Meter:
 
     def __init__(self, n_gpus: int, *, interval_s: float = 0.1) -> None:
         self._n_gpus = n_gpus
-        self._nvml, self._handles = _open_nvml(n_gpus)
+        self._nvml, self._handles = open_devices(n_gpus)
         self._interval_s = interval_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._power_w: list[float] = []
+        self._processes = [os.getpid()]
+        if os.getpgrp() == os.getpid():
+            self._processes += members(os.getpgrp())
+        self._utilization: list[float] = []
+        self._clock_mhz: list[float] = []
         self._memory_gb = 0.0
         self.energy_j: float | None = None
         self.readings: dict[str, float] = {}
+        self.circumstances: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         self._energy_begin = self._energy_j()
@@ -60,19 +71,27 @@ class Meter:
             self.readings["mean_power_w"] = mean_power
         if self._memory_gb:
             self.readings["peak_memory_gb"] = self._memory_gb
+        for name, values in (
+            ("mean_gpu_utilization", self._utilization),
+            ("mean_sm_clock_mhz", self._clock_mhz),
+        ):
+            if values:
+                self.circumstances[name] = round(sum(values) / len(values), 1)
 
     def _sample(self) -> None:
         while True:
             power_w = self._sum_of("nvmlDeviceGetPowerUsage")
             if power_w is not None:
                 self._power_w.append(power_w / 1e3)
+            self._utilization += [float(u.gpu) for u in self._read("nvmlDeviceGetUtilizationRates")]
+            self._clock_mhz += map(float, self._read("nvmlDeviceGetClockInfo", _SM_CLOCK))
             self._memory_gb = max(self._memory_gb, self._memory_bytes() / GIB)
             if self._stop.wait(self._interval_s):
                 return
 
     def _memory_bytes(self) -> int:
         if self._n_gpus == 0:
-            return resident_bytes()
+            return sum(map(resident_bytes, self._processes))
         used = self._read("nvmlDeviceGetMemoryInfo")
         return max((int(info.used) for info in used), default=0)
 
@@ -84,50 +103,20 @@ class Meter:
         values = self._read(query)
         return sum(values) if values else None
 
-    def _read(self, query: str) -> list[Any]:
+    def _read(self, query: str, *arguments: int) -> list[Any]:
         """Return one reading a GPU, or none at all: a meter that fails must not end the run."""
         if not self._handles:
             return []
         try:
-            return [getattr(self._nvml, query)(handle) for handle in self._handles]
+            return [getattr(self._nvml, query)(handle, *arguments) for handle in self._handles]
         except self._nvml.NVMLError:
             return []
 
 
-def resident_bytes() -> int:
-    """Return this process's resident memory; 0 where /proc does not tell."""
+def resident_bytes(pid: int) -> int:
+    """Return a process's resident memory; 0 where /proc does not tell."""
     try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
     except OSError:
         return 0
     return int(pages) * _PAGE
-
-
-def _open_nvml(n_gpus: int) -> tuple[Any, list[Any]]:
-    """Return the NVML module and handles of the first ``n_gpus`` visible devices."""
-    if n_gpus == 0:
-        return None, []
-    try:
-        import pynvml
-    except ImportError:
-        return None, []
-    try:
-        pynvml.nvmlInit()
-        devices = visible_devices(pynvml.nvmlDeviceGetCount())
-        handles = [
-            pynvml.nvmlDeviceGetHandleByIndex(int(d))
-            if d.isdigit()
-            else pynvml.nvmlDeviceGetHandleByUUID(d)
-            for d in devices[:n_gpus]
-        ]
-    except pynvml.NVMLError:
-        return None, []
-    return pynvml, handles
-
-
-def visible_devices(count: int) -> list[str]:
-    """Return the device indices or UUIDs that ``CUDA_VISIBLE_DEVICES`` leaves visible."""
-    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if listed is None:
-        return [str(index) for index in range(count)]
-    return [item.strip() for item in listed.split(",") if item.strip()]

@@ -3,7 +3,8 @@ events as JSON lines to the descriptor named by ``AUTOTUNE_EVENTS_FD``; standard
 belong to the engine and go to the session's log.
 
 Requests: ``{"op": "start", "config", "max_batch_size", "max_model_len"}``, then any number of
-``{"op": "measure", "batch_size", "workload", "policy", "seed"}``; end of input ends the worker.
+``{"op": "measure", "batch_size", "workload", "policy", "slo", "seed"}``; end of input ends the
+worker.
 Events: ``started``, ``pass`` (one a finished pass), ``measured``, ``failed``.
 """
 
@@ -16,13 +17,20 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from autotune.demand import MeasurePolicy, Workload
+from autotune.demand import MeasurePolicy, Slo, Workload
 from autotune.engine_config import EngineConfig
 from autotune.engines.base import Engine, EngineInfo, create_engine
-from autotune.engines.prompts import random_prompts
+from autotune.engines.encoding import encoder
+from autotune.engines.prompts import LoadMaker
 from autotune.errors import TrialError
 from autotune.failures import classify
-from autotune.metrics import Pass, output_throughputs, relative_ci95, summarize
+from autotune.metrics import (
+    Pass,
+    mean_lengths,
+    output_throughputs,
+    relative_ci95,
+    summarize,
+)
 from autotune.processes import guard_group
 from autotune.telemetry import Meter
 
@@ -43,22 +51,34 @@ def is_precise(passes: list[Pass], policy: MeasurePolicy, elapsed_s: float) -> b
 
 
 def measure(
-    engine: Engine, info: EngineInfo, request: Mapping[str, Any], *, n_gpus: int, emit: Emit
-) -> dict[str, float | int | None]:
+    engine: Engine,
+    loads: LoadMaker,
+    *,
+    batch_size: int,
+    policy: MeasurePolicy,
+    slo: Slo,
+    n_gpus: int,
+    emit: Emit,
+) -> dict[str, Any]:
     """Warm one shape up, repeat it until the policy is met, and return its metrics.
 
     Args:
+        slo: Limits for the goodput.
         n_gpus: GPUs to read power and memory of; 0 on a CPU.
+
+    Returns:
+        The metric fields of a RunRecord, and under ``circumstances`` what belongs in its
+        environment.
     """
-    policy = MeasurePolicy(**request["policy"])
-    workload = Workload(**request["workload"])
-    batch_size, seed = request["batch_size"], request["seed"]
 
     def run(index: int, *, warmup: bool) -> Pass:
-        prompts = random_prompts(
-            batch_size, workload.input_len, vocab_size=info.vocab_size, seed=seed + index
-        )
-        result = engine.generate(prompts, workload.output_len)
+        load = loads.make(batch_size, index)
+        result = engine.run(load)
+        if result.output_tokens != sum(load.output_lens):
+            raise TrialError(
+                "crashed",
+                f"{result.output_tokens} tokens came back, {sum(load.output_lens)} were asked for",
+            )
         emit("pass", warmup=warmup, output_throughput=result.output_tokens / result.duration_s)
         return result
 
@@ -69,10 +89,10 @@ def measure(
     with Meter(n_gpus) as meter:
         while not passes or not is_precise(passes, policy, time.perf_counter() - begin):
             passes.append(run(policy.warmups + len(passes), warmup=False))
-    row = summarize(passes) | meter.readings
+    row: dict[str, Any] = summarize(passes, slo) | meter.readings
     if meter.energy_j is not None:
         row["energy_j_per_token"] = meter.energy_j / sum(p.output_tokens for p in passes)
-    return row
+    return row | {"circumstances": mean_lengths(passes) | meter.circumstances}
 
 
 class Worker:
@@ -82,7 +102,7 @@ class Worker:
         self._emit = emit
         self._engine: Engine | None = None
         self._info: EngineInfo | None = None
-        self._n_gpus = 0
+        self._config: EngineConfig | None = None
 
     def handle(self, request: Mapping[str, Any]) -> None:
         """Answer one request with ``started``, ``measured`` or ``failed``."""
@@ -91,12 +111,7 @@ class Worker:
             if request["op"] == "start":
                 self._start(request)
             else:
-                if self._engine is None or self._info is None:
-                    raise TrialError("load_failed", "no engine has been started")
-                row = measure(
-                    self._engine, self._info, request, n_gpus=self._n_gpus, emit=self._emit
-                )
-                self._emit("measured", metrics=row)
+                self._emit("measured", metrics=self._measure(request))
         except TrialError as error:
             self._emit("failed", status=error.status, message=str(error))
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is a result here
@@ -104,11 +119,30 @@ class Worker:
             text = f"{type(error).__name__}: {error}"
             self._emit("failed", status=classify(text, started=started), message=text)
 
+    def _measure(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        if self._engine is None or self._info is None or self._config is None:
+            raise TrialError("load_failed", "no engine has been started")
+        vocab_size, config = self._info.vocab_size, self._config
+        loads = LoadMaker(
+            Workload(**request["workload"]),
+            encode=encoder(config.model, vocab_size, trust_remote_code=config.trust_remote_code),
+            vocab_size=vocab_size,
+            seed=request["seed"],
+        )
+        return measure(
+            self._engine,
+            loads,
+            batch_size=request["batch_size"],
+            policy=MeasurePolicy(**request["policy"]),
+            slo=Slo(**request["slo"]),
+            n_gpus=0 if config.is_on_cpu else config.n_gpus,
+            emit=self._emit,
+        )
+
     def _start(self, request: Mapping[str, Any]) -> None:
-        config = EngineConfig(**request["config"])
-        self._n_gpus = 0 if config.is_on_cpu else config.n_gpus
+        config = self._config = EngineConfig(**request["config"])
         begin = time.perf_counter()
-        self._engine = create_engine(config.engine)
+        self._engine = create_engine(config)
         self._info = self._engine.start(
             config,
             max_batch_size=request["max_batch_size"],

@@ -54,6 +54,7 @@ def confirm_here(
     settings = BenchSettings(
         session_id=session_id,
         log_dir=directory / "logs",
+        n_gpus=len(detect_gpus()),
         policy=policy or MeasurePolicy(),
         purpose="confirm",
     )

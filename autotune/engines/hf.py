@@ -1,15 +1,18 @@
 """Hugging Face pipelines: ``text-generation`` over ``device_map`` shards, one load for all."""
 
 import gc
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 import transformers
 
+from autotune.configuration import Knob
 from autotune.engine_config import EngineConfig
-from autotune.engines.base import EngineInfo
+from autotune.engines.base import EngineInfo, Load
+from autotune.engines.hf_continuous import ContinuousBatching
 from autotune.engines.hf_model import load_model, load_tokenizer
 from autotune.engines.weights import find_weights
 from autotune.errors import TrialError
@@ -31,10 +34,15 @@ class TokenClock:
 
 
 class HfEngine:
-    """A ``transformers`` text-generation pipeline, one call per batch."""
+    """A ``transformers`` text-generation pipeline, one call per batch.
+
+    With the knob ``continuous_batching`` requests enter and leave one by one instead.
+    """
 
     def __init__(self) -> None:
         self._pipe: Any = None
+        self._continuous: ContinuousBatching | None = None
+        self._words_are_ids = False
 
     def start(self, config: EngineConfig, *, max_batch_size: int, max_model_len: int) -> EngineInfo:
         """Load the model on the devices that ``config.n_gpus`` names."""
@@ -42,19 +50,20 @@ class HfEngine:
         model = load_model(config, weights)
         vocab_size = model.config.get_text_config().vocab_size
         tokenizer = load_tokenizer(weights, vocab_size, trust=config.trust_remote_code)
+        self._words_are_ids = not weights.has_tokenizer
         # The host's device is named, or a pipeline would move an unsharded model by itself.
         device = None if hasattr(model, "hf_device_map") else next(model.parameters()).device
         self._pipe = transformers.pipeline(
             "text-generation", model=model, tokenizer=tokenizer, device=device
         )
-        generation = self._pipe.generation_config
-        generation.eos_token_id = None
-        generation.max_length = None
-        generation.do_sample = False
-        for name in ("temperature", "top_p", "top_k"):
-            setattr(generation, name, None)
-        if "cache_implementation" in config.knobs:
-            generation.cache_implementation = config.knobs["cache_implementation"]
+        _set_generation(self._pipe.generation_config, config.knobs)
+        if config.knobs.get("continuous_batching"):
+            self._continuous = ContinuousBatching(
+                model,
+                self._pipe.generation_config,
+                max_batch_size=max_batch_size,
+                max_model_len=max_model_len,
+            )
         return EngineInfo(
             engine_version=transformers.__version__,
             dtype=str(model.dtype).removeprefix("torch."),
@@ -62,53 +71,98 @@ class HfEngine:
             vocab_size=vocab_size,
             settings={
                 "torch": torch.__version__,
-                "tokenizer": "model's own" if weights.has_tokenizer else "one word per token id",
+                "tokenizer": "one word per token id" if self._words_are_ids else "model's own",
                 "device_map": _describe_device_map(model),
             },
         )
 
-    def generate(self, prompts: Sequence[Sequence[int]], output_len: int) -> Pass:
-        """One pipeline call: tokenise, generate as one batch, decode."""
-        input_len = len(prompts[0])
-        # Twice the ids: decoding and re-encoding may merge tokens; truncation makes it exact.
-        texts = [self._pipe.tokenizer.decode([*prompt, *prompt]) for prompt in prompts]
+    def run(self, load: Load) -> Pass:
+        """Run the requests batch after batch, as a pipeline does with its ``batch_size``."""
+        if self._continuous is not None:
+            return self._continuous.run(load)
+        prompts, texts = load.prompts, [self._text(prompt) for prompt in load.prompts]
+        requests: list[RequestTiming] = []
+        begin = time.perf_counter()
+        for first in range(0, len(prompts), load.in_flight):
+            batch = slice(first, first + load.in_flight)
+            longest = max(map(len, prompts[batch]))
+            requests += self._batch(texts[batch], longest, load.output_lens[batch])
+        return Pass(
+            duration_s=time.perf_counter() - begin,
+            n_requests=len(prompts),
+            input_tokens=load.input_tokens,
+            output_tokens=sum(load.output_lens),
+            requests=tuple(requests),
+        )
+
+    def _text(self, prompt: Sequence[int]) -> str:
+        # Decoding and re-encoding may merge tokens: of twice the ids, truncation leaves enough.
+        ids = prompt if self._words_are_ids else [*prompt, *prompt]
+        return str(self._pipe.tokenizer.decode(ids))
+
+    def _batch(
+        self, texts: Sequence[str], input_len: int, output_lens: Sequence[int]
+    ) -> list[RequestTiming]:
+        """One pipeline call: tokenise, pad to the longest, generate to the longest, decode.
+
+        A request that wants fewer tokens than the longest waits for it, and only the tokens it
+        wanted count.
+        """
         clock = TokenClock()
+        new_tokens = max(output_lens)
         begin = time.perf_counter()
         results = self._pipe(
             texts,
-            batch_size=len(prompts),
-            max_new_tokens=output_len,
+            batch_size=len(texts),
+            max_new_tokens=new_tokens,
             return_tensors=True,
             streamer=clock,
             tokenizer_encode_kwargs={"truncation": True, "max_length": input_len},
         )
-        duration = time.perf_counter() - begin
-        lengths = [len(result[0]["generated_token_ids"]) for result in results]
-        if any(length != input_len + output_len for length in lengths):
+        lengths = {len(result[0]["generated_token_ids"]) for result in results}
+        if lengths != {input_len + new_tokens}:
             raise TrialError(
                 "crashed",
-                f"the pipeline returned {sorted(set(lengths))} tokens a sequence, "
-                f"not {input_len} + {output_len}",
+                f"the pipeline returned {sorted(lengths)} tokens a sequence, "
+                f"not {input_len} + {new_tokens}",
             )
-        timing = RequestTiming(
-            ttft_ms=(clock.times[1] - begin) * 1e3,
-            e2el_ms=(clock.times[-1] - begin) * 1e3,
-            n_output=output_len,
-        )
-        return Pass(
-            duration_s=duration,
-            n_requests=len(prompts),
-            input_tokens=input_len * len(prompts),
-            output_tokens=output_len * len(prompts),
-            requests=(timing,) * len(prompts),
-        )
+        steps = [(at - begin) * 1e3 for at in clock.times[1:]]
+        return [
+            RequestTiming(
+                ttft_ms=steps[0],
+                e2el_ms=steps[-1],
+                n_output=new_tokens,
+                itl_ms=tuple(b - a for a, b in itertools.pairwise(steps)),
+            )
+            for _ in output_lens
+        ]
 
     def close(self) -> None:
         """Drop the model and its memory."""
-        self._pipe = None
+        if self._continuous is not None:
+            self._continuous.close()
+        self._pipe = self._continuous = None
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _set_generation(generation: Any, knobs: Mapping[str, Knob]) -> None:
+    """Make generation greedy and endless, with the cache and the compilation asked for."""
+    generation.eos_token_id = None
+    generation.max_length = None
+    generation.do_sample = False
+    for name in ("temperature", "top_p", "top_k"):
+        setattr(generation, name, None)
+    if knobs.get("torch_compile"):
+        # Generation compiles its decoding step by itself, but only over a cache of fixed shape.
+        generation.cache_implementation = "static"
+        generation.compile_config = transformers.CompileConfig()
+        generation.compile_config._compile_all_devices = True
+    if "cache_implementation" in knobs:
+        generation.cache_implementation = knobs["cache_implementation"]
+    if knobs.get("torch_compile") is False:
+        generation.disable_compile = True
 
 
 def _describe_device_map(model: Any) -> str:

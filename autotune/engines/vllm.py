@@ -5,13 +5,14 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from autotune.engine_config import EngineConfig
-from autotune.engines.base import EngineInfo
+from autotune.engines.base import EngineInfo, Load
 from autotune.engines.weights import Weights, find_weights
 from autotune.metrics import Pass, RequestTiming
 
@@ -50,27 +51,52 @@ class VllmEngine:
             settings={"engine_reuse": self._cap or "batch size by number of prompts"},
         )
 
-    def generate(self, prompts: Sequence[Sequence[int]], output_len: int) -> Pass:
-        """Hand all prompts over at once; the cap admits as many as there are prompts."""
-        from vllm import SamplingParams
-
+    def run(self, load: Load) -> Pass:
+        """Keep ``load.in_flight`` requests in the engine; the scheduler admits no more either."""
         if self._cap is not None:
-            setattr(self._scheduler, self._cap, len(prompts))
-        sampling = SamplingParams(
-            temperature=0.0, max_tokens=output_len, ignore_eos=True, detokenize=False
-        )
-        requests = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
-        handed_over = time.time()
+            setattr(self._scheduler, self._cap, load.in_flight)
+        requests = [{"prompt_token_ids": list(prompt)} for prompt in load.prompts]
+        sampling = [_sampling(n) for n in load.output_lens]
+        whole = load.in_flight >= len(requests)
         begin = time.perf_counter()
-        outputs = self._llm.generate(requests, sampling, use_tqdm=False)
-        duration = time.perf_counter() - begin
-        return Pass(
-            duration_s=duration,
-            n_requests=len(outputs),
-            input_tokens=sum(len(prompt) for prompt in prompts),
-            output_tokens=sum(len(output.outputs[0].token_ids) for output in outputs),
-            requests=tuple(_timings(outputs, handed_over)),
+        timings, output_tokens = (
+            self._batch(requests, sampling)
+            if whole
+            else self._stream(requests, sampling, load.in_flight)
         )
+        return Pass(
+            duration_s=time.perf_counter() - begin,
+            n_requests=len(requests),
+            input_tokens=load.input_tokens,
+            output_tokens=output_tokens,
+            requests=tuple(timings),
+        )
+
+    def _batch(self, requests: list[Any], sampling: list[Any]) -> tuple[list[RequestTiming], int]:
+        """Hand all requests over at once; their times count from there."""
+        handed_over = time.time()
+        outputs = self._llm.generate(requests, sampling, use_tqdm=False)
+        timings = [t for o in outputs if (t := _timing(o, handed_over)) is not None]
+        return timings, sum(map(_n_output, outputs))
+
+    def _stream(
+        self, requests: list[Any], sampling: list[Any], in_flight: int
+    ) -> tuple[list[RequestTiming], int]:
+        """Hand a request over whenever one has ended; its times count from its own arrival."""
+        waiting = deque(zip(requests, sampling, strict=True))
+        timings, output_tokens, running = [], 0, 0
+        while waiting or running:
+            while waiting and running < in_flight:
+                request, parameters = waiting.popleft()
+                self._llm.enqueue([request], [parameters], use_tqdm=False)
+                running += 1
+            for output in self._llm.llm_engine.step():
+                if output.finished:
+                    running -= 1
+                    output_tokens += _n_output(output)
+                    timing = _timing(output)
+                    timings += [] if timing is None else [timing]
+        return timings, output_tokens
 
     def close(self) -> None:
         """Drop the engine and its memory."""
@@ -85,6 +111,8 @@ class VllmEngine:
             defaults["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         if config.is_on_cpu:
             defaults["VLLM_CPU_KVCACHE_SPACE"] = str(_CPU_KV_CACHE_GIB)
+            if config.n_gpus > 1:
+                defaults["VLLM_CPU_OMP_THREADS_BIND"] = _bind_ranks(config.n_gpus)
         for name, value in defaults.items():
             os.environ.setdefault(name, value)
 
@@ -112,7 +140,7 @@ def _arguments(
         "load_format": "auto" if weights.kind == "checkpoint" else "dummy",
     }
     fixed: dict[str, Any] = {
-        "tensor_parallel_size": config.n_gpus,
+        "tensor_parallel_size": config.tensor_parallel_size,
         "max_num_seqs": max_batch_size,
         "dtype": config.dtype,
         "quantization": config.quantization,
@@ -122,33 +150,47 @@ def _arguments(
     return defaults | dict(config.knobs) | fixed
 
 
+def _bind_ranks(n: int) -> str:
+    """Share this process's cores among ``n`` ranks, in vLLM's notation (``0,1|2,3``)."""
+    cores = sorted(os.sched_getaffinity(0))
+    each = max(1, len(cores) // n)
+    return "|".join(",".join(map(str, cores[i * each : (i + 1) * each])) for i in range(n))
+
+
 def _vocab_size(model_config: Any) -> int:
     if hasattr(model_config, "get_vocab_size"):
         return int(model_config.get_vocab_size())
     return int(model_config.hf_text_config.vocab_size)
 
 
-def _timings(outputs: Sequence[Any], handed_over: float) -> Iterator[RequestTiming]:
-    """Yield the requests' times from the hand-over of the batch.
+def _sampling(n_tokens: int) -> Any:
+    from vllm import SamplingParams
+
+    return SamplingParams(temperature=0.0, max_tokens=n_tokens, ignore_eos=True, detokenize=False)
+
+
+def _n_output(output: Any) -> int:
+    return len(output.outputs[0].token_ids)
+
+
+def _timing(output: Any, handed_over: float | None = None) -> RequestTiming | None:
+    """Return a request's times from the hand-over of its batch, or else from its own arrival.
 
     A request's arrival and its first-token latency are wall time of the front end; from first to
-    last token the core's monotonic clock counts. Requests without them are left out.
+    last token the core's monotonic clock counts. ``None`` where the engine did not keep them.
     """
-    for output in outputs:
-        stats = output.metrics
-        latency, first, last = (
-            getattr(stats, name, None)
-            for name in ("first_token_latency", "first_token_ts", "last_token_ts")
-        )
-        if not latency or not first or not last:
-            continue
-        arrival = getattr(stats, "arrival_time", None) or handed_over
-        ttft = max(0.0, arrival - handed_over) + latency
-        yield RequestTiming(
-            ttft_ms=ttft * 1e3,
-            e2el_ms=(ttft + last - first) * 1e3,
-            n_output=len(output.outputs[0].token_ids),
-        )
+    stats = output.metrics
+    latency, first, last, arrival = (
+        getattr(stats, name, None)
+        for name in ("first_token_latency", "first_token_ts", "last_token_ts", "arrival_time")
+    )
+    if not latency or not first or not last:
+        return None
+    waited = 0.0 if handed_over is None else max(0.0, (arrival or handed_over) - handed_over)
+    ttft = waited + latency
+    return RequestTiming(
+        ttft_ms=ttft * 1e3, e2el_ms=(ttft + last - first) * 1e3, n_output=_n_output(output)
+    )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What every engine promises, asked of the real ones through an EngineSession."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,9 +16,10 @@ from autotune.engines.knobs import engine_version
 from autotune.errors import InvalidConfigError, TrialError
 from autotune.planning import plan
 from autotune.processes import members
+from autotune.prompt_files import resolve_prompts
 from autotune.records import Knob
 from autotune.session import EngineSession
-from autotune.spec import EngineConfig, MeasurePolicy, StudySpec, Workload
+from autotune.spec import EngineConfig, MeasurePolicy, Slo, StudySpec, Workload
 
 ONCE = MeasurePolicy(min_repeats=1, max_repeats=1)
 WITHOUT_END = MeasurePolicy(min_repeats=1000, max_repeats=1000, time_budget_s=300)
@@ -101,6 +103,57 @@ def test_latencies_follow_their_definitions(session: EngineSession, output_len: 
     else:
         decode_ms = row["mean_e2el_ms"] - row["mean_ttft_ms"]
         assert row["mean_tpot_ms"] == pytest.approx(decode_ms / (output_len - 1))
+
+
+def test_a_stream_keeps_its_number_in_flight_and_counts_what_each_request_wanted(
+    session: EngineSession,
+) -> None:
+    workload = Workload(
+        mode="stream",
+        input_len=16,
+        output_len=6,
+        length_distribution="uniform",
+        length_spread=0.5,
+        num_prompts=9,
+    )
+    slo = Slo(max_ttft_ms=1e9, max_tpot_ms=1e-6)
+    row = session.measure(batch_size=3, workload=workload, policy=ONCE, slo=slo)
+    around = row["circumstances"]
+    assert row["request_throughput"] * row["measure_s"] == pytest.approx(9)
+    assert row["output_throughput"] * row["measure_s"] == pytest.approx(
+        9 * around["mean_output_tokens"], rel=0.01
+    )
+    assert 3 <= around["mean_output_tokens"] <= 9
+    assert 8 <= around["mean_input_tokens"] <= 24
+    assert row["request_goodput"] == 0
+    # Three at a time: a request's own time is a third of the whole, waiting left out.
+    assert row["mean_e2el_ms"] < row["measure_s"] * 1e3 * 0.75
+
+
+@pytest.mark.parametrize("dataset_name", ["code_completion", "file"])
+def test_prompts_of_other_kinds_run_to_their_exact_lengths(
+    session: EngineSession, dataset_name: str, tmp_path: Path
+) -> None:
+    path = None
+    if dataset_name == "file":
+        path = tmp_path / "prompts.jsonl"
+        rows = [{"prompt_token_ids": [7] * n, "output_len": n} for n in (4, 8, 12)]
+        path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    workload = resolve_prompts(
+        Workload(
+            input_len=30,
+            output_len=8,
+            dataset_name=dataset_name,
+            dataset_path=None if path is None else str(path),
+        )
+    )
+    row = session.measure(
+        batch_size=3, workload=workload, policy=ONCE, slo=Slo(max_ttft_ms=1e9, max_tpot_ms=1e9)
+    )
+    around = row["circumstances"]
+    assert around["mean_input_tokens"] == (8 if path else 30)
+    assert around["mean_output_tokens"] == 8
+    assert row["request_goodput"] == pytest.approx(row["request_throughput"])
 
 
 def test_repeats_narrow_the_interval_and_are_counted(session: EngineSession) -> None:

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from autotune.failures import classify, classify_exit, classify_failure
+from autotune.failures import cause_of, classify, classify_exit, classify_failure, last_words
 
 OUT_OF_MEMORY = [
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total ...",
@@ -73,3 +73,49 @@ def test_a_worker_that_ended_without_a_word_is_classified(
 
 def test_a_worker_that_ended_while_loading_failed_to_load() -> None:
     assert classify_exit(1, "", started=False)[0] == "load_failed"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (OUT_OF_MEMORY[0], "CUDA out of memory"),
+        (OUT_OF_MEMORY[2], "out of host memory"),
+        (OUT_OF_MEMORY[3], "no room for the KV cache"),
+        (OUT_OF_MEMORY[4], "no room for the KV cache"),
+        (OUT_OF_MEMORY[5], "too little free GPU memory for gpu_memory_utilization"),
+        (
+            "Value error, User-specified max_model_len (99999) is greater than the derived "
+            "max_model_len (max_position_embeddings=2048.0 or model_max_length=None in model's "
+            "config.json). ... will cause a CUDA array out-of-bounds error.",
+            "longer than the model takes",
+        ),
+        (
+            "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:3356, "
+            "unhandled system error, NCCL version 2.27.3",
+            "NCCL failure",
+        ),
+        ("KeyError: 'lm_head'", None),
+    ],
+)
+def test_a_known_cause_has_a_name(text: str, cause: str | None) -> None:
+    assert cause_of(text) == cause
+
+
+# As vLLM 0.32 ends when a worker of a pipeline dies.
+LOG = """\
+(EngineCore pid=6213) INFO 11-23 21:42:10 [core.py:101] Initializing a V1 LLM engine
+(Worker_PP1 pid=6258) ERROR 11-23 21:42:14 [multiproc_executor.py:1063] Traceback (most recent ...
+(Worker_PP1 pid=6258) ERROR 11-23 21:42:14 [multiproc_executor.py:1063] AssertionError
+(EngineCore pid=6213) ERROR 11-23 21:42:14 [core.py:1512] KeyError: '0-9b6bc235'
+vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See the root cause.
+(Worker_PP0 pid=6257) INFO 11-23 21:42:14 [multiproc_executor.py:843] Parent process exited
+"""
+
+
+def test_the_last_words_are_the_errors_that_say_something() -> None:
+    assert last_words(LOG) == "AssertionError\nKeyError: '0-9b6bc235'"
+
+
+def test_without_an_error_the_last_words_are_the_last_line() -> None:
+    assert last_words("loading\nhalf way\n\n") == "half way"
+    assert last_words("") == ""

@@ -1,5 +1,6 @@
 """The meter reads what there is to read, and never ends a measurement."""
 
+import os
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from autotune import telemetry
-from autotune.telemetry import GIB, Meter, resident_bytes, visible_devices
+from autotune.telemetry import GIB, Meter, resident_bytes
 
 
 class NvmlError(Exception):
@@ -28,13 +29,17 @@ class Driver:
         self._energy_mj = 0
 
     def __getattr__(self, query: str) -> Any:
-        def answer(handle: int) -> Any:
+        def answer(handle: int, *arguments: int) -> Any:
             if query in self._broken:
                 raise NvmlError(query)
             if query == "nvmlDeviceGetMemoryInfo":
                 return SimpleNamespace(used=(handle + 1) * GIB)
             if query == "nvmlDeviceGetPowerUsage":
                 return 100_000
+            if query == "nvmlDeviceGetUtilizationRates":
+                return SimpleNamespace(gpu=90 + handle)
+            if query == "nvmlDeviceGetClockInfo":
+                return 1980
             self._energy_mj += 60_000
             return self._energy_mj
 
@@ -42,14 +47,16 @@ class Driver:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, driver: Driver) -> None:
-    monkeypatch.setattr(telemetry, "_open_nvml", lambda n_gpus: (driver, list(range(n_gpus))))
+    monkeypatch.setattr(telemetry, "open_devices", lambda n_gpus: (driver, list(range(n_gpus))))
 
 
 def test_on_a_cpu_the_memory_is_this_process_s() -> None:
     with Meter(0, interval_s=0.01) as meter:
         time.sleep(0.05)
     assert meter.readings.keys() == {"peak_memory_gb"}
-    assert meter.readings["peak_memory_gb"] == pytest.approx(resident_bytes() / GIB, rel=0.5)
+    assert meter.readings["peak_memory_gb"] == pytest.approx(
+        resident_bytes(os.getpid()) / GIB, rel=0.5
+    )
     assert meter.energy_j is None
 
 
@@ -61,6 +68,7 @@ def test_on_gpus_power_is_summed_and_memory_is_the_fullest_one_s(
         time.sleep(0.05)
     assert meter.readings["mean_power_w"] == pytest.approx(200)
     assert meter.readings["peak_memory_gb"] == 2
+    assert meter.circumstances == {"mean_gpu_utilization": 90.5, "mean_sm_clock_mhz": 1980}
 
 
 def test_a_long_run_takes_its_energy_from_the_counter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +85,7 @@ def test_a_long_run_takes_its_energy_from_the_counter(monkeypatch: pytest.Monkey
         ("nvmlDeviceGetPowerUsage",),
         ("nvmlDeviceGetMemoryInfo",),
         ("nvmlDeviceGetTotalEnergyConsumption",),
+        ("nvmlDeviceGetUtilizationRates", "nvmlDeviceGetClockInfo"),
         (
             "nvmlDeviceGetPowerUsage",
             "nvmlDeviceGetMemoryInfo",
@@ -97,21 +106,8 @@ def test_a_query_that_fails_leaves_its_reading_out_and_the_run_alone(
 def test_a_gpu_without_nvml_has_no_readings_rather_than_the_hosts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(telemetry, "_open_nvml", lambda n_gpus: (None, []))
+    monkeypatch.setattr(telemetry, "open_devices", lambda n_gpus: (None, []))
     with Meter(1, interval_s=0.01) as meter:
         time.sleep(0.02)
     assert meter.readings == {}
     assert meter.energy_j is None
-
-
-@pytest.mark.parametrize(
-    ("listed", "expected"),
-    [(None, ["0", "1"]), ("1", ["1"]), ("", []), ("GPU-abc, 0", ["GPU-abc", "0"])],
-)
-def test_visible_devices_are_those_of_the_variable(
-    monkeypatch: pytest.MonkeyPatch, listed: str | None, expected: list[str]
-) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if listed is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
-    assert visible_devices(2) == expected
