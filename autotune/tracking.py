@@ -32,6 +32,7 @@ from autotune.run_layout import (
     short_name,
     tags_of,
 )
+from autotune.spec import SEARCH_SETTINGS
 
 EXPERIMENT = "autotune"
 # MLflow lets the database's own errors through in places.
@@ -76,8 +77,13 @@ class Store:
         records: Sequence[RunRecord],
         *,
         on_logged: Callable[[RunRecord], None] | None = None,
+        attachment: Callable[[RunRecord], Path] | None = None,
     ) -> int:
         """Log the records that the store does not hold yet; return how many those were.
+
+        Args:
+            on_logged: Called with each record, held before or not.
+            attachment: Names the file that goes with a record as an artifact, if it is there.
 
         Raises:
             StoreError: When the store refuses; what was logged before it stays.
@@ -88,7 +94,8 @@ class Store:
             for record in records:
                 if record.record_id not in held:
                     held.add(record.record_id)
-                    self._log_one(record, self.study_run(record))
+                    path = None if attachment is None else attachment(record)
+                    self._log_one(record, self.study_run(record), path)
                     new.append(record)
                 if on_logged is not None:
                     on_logged(record)
@@ -116,7 +123,10 @@ class Store:
         }
         run = self.client.create_run(self.experiment_id, tags=tags)
         params = {"model": record.model, "gpu": record.gpu} if record.session_id else {}
-        self.client.log_batch(run.info.run_id, params=[Param(k, v) for k, v in params.items()])
+        params |= {k: record.environment[k] for k in SEARCH_SETTINGS if k in record.environment}
+        self.client.log_batch(
+            run.info.run_id, params=[Param(k, str(v)) for k, v in params.items()]
+        )
         return str(run.info.run_id)
 
     def finish_study(
@@ -187,7 +197,7 @@ class Store:
         self.client.set_terminated(run_id)
         return run_id
 
-    def _log_one(self, record: RunRecord, parent: str) -> None:
+    def _log_one(self, record: RunRecord, parent: str, attachment: Path | None) -> None:
         tags = {PARENT: parent, **tags_of(record)}
         run = self.client.create_run(self.experiment_id, tags=tags)
         params = params_of(record)
@@ -199,6 +209,8 @@ class Store:
             metrics=[Metric(k, float(v), run.info.start_time, 0) for k, v in metrics.items()],
             params=[Param(k, v) for k, v in params.items()],
         )
+        if attachment is not None and attachment.is_file():
+            self.client.log_artifact(run.info.run_id, str(attachment))
         status = "FINISHED" if record.status == "completed" else "FAILED"
         self.client.set_terminated(run.info.run_id, status)
 

@@ -1,7 +1,8 @@
 """One engine start for all batch sizes against a start for each: configurations a minute.
 
 Usage: scripts/benchmark_sessions.py [--engine vllm] [--model DIR_OR_NAME] [--batch-sizes 1:1024]
-                                     [--restarts 1,32,512] [--input-len 512 --output-len 128]
+                                     [--restarts 1,32,512] [--input-len 200 --output-len 20]
+                                     [--time-budget 2] [--primed]
 
 Both ways run the same engine with the same measuring policy in one run of this script. The way with
 restarts is timed on the batch sizes of --restarts, since its pace does not depend on how many there
@@ -10,6 +11,7 @@ difference in throughput between the two ways>
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from autotune.demo_model import build_demo_model
+from autotune.planning import resolve_host
 from autotune.session import EngineSession
 from autotune.spec import EngineConfig, MeasurePolicy, Workload, parse_counts
-from autotune.study import resolve_host
 
 
 def run_session(
@@ -42,7 +44,9 @@ def run_session(
                 batch_size=batch_size, workload=workload, policy=policy
             )
             found[batch_size] = float(row["output_throughput"])
-    return found, time.perf_counter() - begin
+    seconds = time.perf_counter() - begin
+    print(f"batch sizes {', '.join(map(str, found))}: {seconds:.1f} s", file=sys.stderr, flush=True)
+    return found, seconds
 
 
 def arguments() -> argparse.Namespace:
@@ -52,9 +56,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", help="catalogue name or directory (default: the demo's model)")
     parser.add_argument("--batch-sizes", default="1:1024", type=parse_counts)
     parser.add_argument("--restarts", default="1,32,512", type=parse_counts)
-    parser.add_argument("--input-len", type=int, default=512)
-    parser.add_argument("--output-len", type=int, default=128)
-    parser.add_argument("--time-budget", type=float, default=10.0, help="seconds of repeats each")
+    parser.add_argument("--input-len", type=int, default=200)
+    parser.add_argument("--output-len", type=int, default=20)
+    parser.add_argument("--time-budget", type=float, default=2.0, help="seconds of repeats each")
+    parser.add_argument(
+        "--primed", action="store_true", help="the engine's kernels are compiled and cached already"
+    )
     return parser.parse_args()
 
 
@@ -68,7 +75,8 @@ def main() -> None:
         config = EngineConfig(engine=options.engine, model=model, gpu=resolve_host(None, 1))
         log = Path(folder) / "engine.log"
         # Kernels compiled at the first start of all are cached for both ways alike.
-        run_session(config, [1], workload, policy, log)
+        if not options.primed:
+            run_session(config, [1], workload, policy, log)
         reused, reused_s = run_session(config, options.batch_sizes, workload, policy, log)
         fresh: dict[int, float] = {}
         fresh_s = 0.0

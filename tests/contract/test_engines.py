@@ -233,7 +233,6 @@ def test_a_config_alone_is_measured_and_a_hang_ends_it(
             "Did you mean (enforce_eager|attn_implementation)",
         ),
         ({"workloads": (Workload(input_len=2000, output_len=49),)}, "2049 is beyond the 2048"),
-        ({"workloads": (Workload(mode="serving"),)}, "mode='serving'"),
         ({"n_gpus": (1, 64)}, "n_gpus=64"),
         ({"gpu": "H100"}, "not H100"),
     ],
@@ -244,6 +243,53 @@ def test_what_cannot_run_is_refused_before_any_start(
     spec = StudySpec(**({"model": str(demo_model), "engines": (engine,)} | changes))
     with pytest.raises(InvalidConfigError, match=says):
         plan(spec)
+
+
+def run_once(config: EngineConfig, folder: Path, workload: Workload = SHORT) -> dict[str, Any]:
+    """Start an engine for 4 sequences and measure 2 and 4 of them; return the latter's metrics."""
+    log = folder / f"{config.engine}-{'-'.join(config.knobs)}-{config.n_gpus}.log"
+    with EngineSession(config, log_path=log) as session:
+        session.start(max_batch_size=4, max_model_len=64)
+        for batch_size in (2, 4):
+            row = session.measure(batch_size=batch_size, workload=workload, policy=ONCE)
+            n_requests = workload.n_requests(batch_size)
+            assert row["request_throughput"] * row["measure_s"] == pytest.approx(n_requests)
+    return row
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"cache_implementation": "static"},
+        {"continuous_batching": True},
+        {"torch_compile": True},
+        {"attn_implementation": "eager"},
+    ],
+    ids=lambda knobs: next(iter(knobs)),
+)
+def test_hugging_face_runs_in_every_way_its_users_run_it(
+    knobs: dict[str, Knob], demo_model: Path, cpu: str, folder: Path
+) -> None:
+    if engine_version("hf") is None:
+        pytest.skip("hf is not installed here")
+    config = EngineConfig(engine="hf", model=str(demo_model), gpu=cpu, knobs=knobs)
+    stream = Workload(mode="stream", input_len=24, output_len=8)
+    row = run_once(config, folder, stream if "continuous_batching" in knobs else SHORT)
+    assert 0 < row["mean_itl_ms"] == pytest.approx(row["mean_tpot_ms"], rel=0.05)
+    # A cache for the host's whole memory would starve everything else.
+    assert row["peak_memory_gb"] < 8
+
+
+@pytest.mark.slow
+def test_vllm_shares_layers_between_ranks(demo_model: Path, cpu: str, folder: Path) -> None:
+    if engine_version("vllm") is None:
+        pytest.skip("vllm is not installed here")
+    config = EngineConfig(
+        engine="vllm", model=str(demo_model), gpu=cpu, n_gpus=2, knobs={"enforce_eager": True}
+    )
+    assert config.tensor_parallel_size == 2
+    assert run_once(config, folder)["mean_tpot_ms"] > 0
 
 
 PARENT = """

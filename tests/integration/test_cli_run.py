@@ -23,7 +23,9 @@ def model_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return shop
 
 
-def _interrupt_after_first_record(shop: Shop, journal: Path, number: int) -> tuple[int, str]:
+def _interrupt_after_first_record(
+    shop: Shop, journal: Path, number: int, *, times: int = 1
+) -> tuple[int, str]:
     process = subprocess.Popen(
         [str(AUTOTUNE), *RUN, "--journal", journal.name],
         cwd=shop.folder,
@@ -37,7 +39,9 @@ def _interrupt_after_first_record(shop: Shop, journal: Path, number: int) -> tup
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(number)
+    for _ in range(times):
+        process.send_signal(number)
+        time.sleep(0.01)
     _, err = process.communicate(timeout=60)
     return process.returncode, err
 
@@ -70,6 +74,18 @@ def test_an_interrupt_ends_cleanly_and_resume_repeats_nothing(
     nothing = model_shop(*RUN, "--journal", journal.name, "--resume")
     assert nothing.code == 0
     assert read_journal(journal) == after
+
+
+def test_a_second_ctrl_c_while_it_ends_leaves_nothing_behind_either(model_shop: Shop) -> None:
+    journal = model_shop.folder / "twice.jsonl"
+    code, err = _interrupt_after_first_record(model_shop, journal, signal.SIGINT, times=2)
+    assert code == 130
+    assert "Traceback" not in err
+    assert read_journal(journal)
+    deadline = time.monotonic() + 20
+    while _workers(model_shop) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _workers(model_shop)
 
 
 def test_json_holds_every_record(model_shop: Shop) -> None:
