@@ -27,6 +27,7 @@ from autotune.session import EngineSession
 
 SOURCE = "autotune"
 _NOTE_CHARS = 1500
+_TAIL_CHARS = 100_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ class Bench:
         begun = datetime.datetime.now(datetime.UTC)
         configuration = configuration_of(start.config, workload, batch_size)
         self._listener.trial_started(configuration)
-        log_tail = ""
+        log = ""
         try:
             session = self._ready_session(start)
             metrics = session.measure(
@@ -131,15 +132,15 @@ class Bench:
             )
         except TrialError as error:
             outcome: dict[str, Any] = {"status": error.status, "notes": _note(error)}
-            log_tail = error.log_tail
+            log = error.log
         else:
             outcome = {"status": "completed", **metrics}
         record = self._record(start.config, configuration, begun, outcome)
         if record.status != "completed":
             self.close()
-        if log_tail:
+        if log:
             path = tail_path(self.settings.log_dir, record)
-            path.write_text(log_tail, encoding="utf-8", errors="replace")
+            path.write_text(log[-_TAIL_CHARS:], encoding="utf-8", errors="replace")
         return record
 
     def _ready_session(self, start: Start) -> EngineSession:
@@ -205,9 +206,9 @@ def tail_path(log_dir: Path, record: RunRecord) -> Path:
 def _note(error: TrialError) -> str:
     """Return what happened, its cause where it is known, and the engine's own last words."""
     message = str(error).strip() or "the engine gave no reason"
-    cause = cause_of(message) or cause_of(last_words(error.log_tail))
+    words = last_words(error.log)
+    cause = cause_of(message) or cause_of(words)
     head = message if cause is None or cause in message else f"{cause}: {message}"
-    words = last_words(error.log_tail)
     quoted = "" if not words or words in head else f"\nthe engine's last words: {words}"
     return (head[:_NOTE_CHARS] + quoted[:_NOTE_CHARS]).encode(errors="replace").decode()
 

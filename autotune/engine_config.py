@@ -20,6 +20,7 @@ _FIXED_BY_AUTOTUNE = {
     "quantization": "--quantization",
     "trust_remote_code": "--trust-remote-code",
     "seed": "the study's seed",
+    "served_model_name": "--model",
 }
 
 

@@ -118,10 +118,10 @@ class TrialError(AutotuneError):
 
     Attributes:
         status: The RunRecord status: out_of_memory, timed_out, crashed or load_failed.
-        log_tail: The engine's own last lines.
+        log: The engine's own output up to the failure.
     """
 
-    def __init__(self, status: str, message: str, *, log_tail: str = "") -> None:
+    def __init__(self, status: str, message: str, *, log: str = "") -> None:
         super().__init__(message)
         self.status = status
-        self.log_tail = log_tail
+        self.log = log

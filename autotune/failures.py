@@ -45,13 +45,15 @@ def cause_of(text: str) -> str | None:
 
 
 def last_words(log: str) -> str:
-    """Return the errors that the end of an engine's log names, the last ones, a line each.
+    """Return the errors that an engine's log names, the last ones, a line each.
 
-    Those that only point to another one are left out; without any, the last line is returned.
+    Those whose cause is known come alone; those that only point to another one are left out.
+    Without any, the last line is returned.
     """
     lines = [_LOG_PREFIX.sub("", line).rstrip() for line in log.splitlines()]
     errors = [line for line in lines if _ERROR_LINE.match(line)]
-    telling = [line for line in errors if not _CAUSE_IS_IN_THE_LOG.search(line)]
+    known = [line for line in errors if cause_of(line)]
+    telling = known or [line for line in errors if not _CAUSE_IS_IN_THE_LOG.search(line)]
     found = list(dict.fromkeys(telling))[-_MOST_WORDS:]
     return "\n".join(found) or next((line for line in reversed(lines) if line.strip()), "")
 
@@ -68,10 +70,10 @@ def classify(text: str, *, started: bool) -> str:
     return "crashed" if started else "load_failed"
 
 
-def classify_failure(status: str, message: str, log_tail: str) -> str:
+def classify_failure(status: str, message: str, log: str) -> str:
     """Return the status of a failure that a worker reported; its log is asked where it must be."""
     if status in ("crashed", "load_failed") and _CAUSE_IS_IN_THE_LOG.search(message):
-        return classify(log_tail, started=status == "crashed")
+        return classify(log, started=status == "crashed")
     return status
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -10,10 +11,11 @@ from typing import Any, Self
 from autotune.demand import MeasurePolicy, Slo, Workload
 from autotune.engine_config import EngineConfig
 from autotune.errors import InvalidConfigError, TrialError
-from autotune.failures import classify_exit, classify_failure
+from autotune.failures import classify_exit, classify_failure, last_words
 from autotune.worker_process import WorkerGoneError, WorkerProcess
 
-_TAIL_BYTES = 32_000
+# Each request that was in flight when an engine died may have logged a traceback of its own.
+_LOG_BYTES, _LAST_CHARS = 8_000_000, 8_000
 OnPass = Callable[[Mapping[str, Any]], None]
 
 
@@ -53,10 +55,11 @@ class EngineSession:
         self._start_timeout_s = start_timeout_s
         self._stall_timeout_s = stall_timeout_s
         self._worker: WorkerProcess | None = None
-        self._max_batch_size = self._max_model_len = 0
+        self._max_batch_size = self._max_model_len = self._log_begin = 0
         self.started: StartedEngine | None = None
 
     def __enter__(self) -> Self:
+        self._log_begin = self.log_path.stat().st_size if self.log_path.exists() else 0
         self._worker = WorkerProcess(self.config, self.log_path)
         return self
 
@@ -132,10 +135,14 @@ class EngineSession:
         if worker is not None:
             worker.close()
 
-    def log_tail(self) -> str:
-        """Return the end of the engine's output."""
-        data = self.log_path.read_bytes() if self.log_path.exists() else b""
-        return data[-_TAIL_BYTES:].decode(errors="replace")
+    def log(self) -> str:
+        """Return the engine's output since this session began, the last megabytes of much."""
+        if not self.log_path.exists():
+            return ""
+        with self.log_path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(self._log_begin, end - _LOG_BYTES))
+            return file.read().decode(errors="replace")
 
     def _check_limits(self, batch_size: int, workload: Workload) -> None:
         length = workload.max_len
@@ -165,19 +172,28 @@ class EngineSession:
             # A late answer must not be taken for the next request's.
             self.close()
             message = f"no progress for {timeout_s:g} s; see {self.log_path}"
-            raise TrialError("timed_out", message, log_tail=self.log_tail()) from None
+            raise TrialError("timed_out", message, log=self.log()) from None
         event: dict[str, Any] = json.loads(line)
         if event["event"] == "failed":
-            tail = self.log_tail()
-            status = classify_failure(event["status"], event["message"], tail)
-            raise TrialError(status, event["message"], log_tail=tail)
+            log = self.log()
+            status = classify_failure(event["status"], event["message"], _evidence(log))
+            raise TrialError(status, event["message"], log=log)
         return event
 
     def _worker_gone(self) -> TrialError:
         returncode = self._open_worker().wait()
-        tail = self.log_tail()
-        status, sentence = classify_exit(returncode, tail, started=self.started is not None)
-        return TrialError(status, f"{sentence}; see {self.log_path}", log_tail=tail)
+        log = self.log()
+        is_started = self.started is not None
+        status, sentence = classify_exit(returncode, _evidence(log), started=is_started)
+        return TrialError(status, f"{sentence}; see {self.log_path}", log=log)
+
+
+def _evidence(log: str) -> str:
+    """Return what an engine's log says of its end: errors anywhere, remarks only in its last lines.
+
+    Engines speak of running out of memory in their advice too.
+    """
+    return f"{last_words(log)}\n{log[-_LAST_CHARS:]}"
 
 
 def _fields(value: EngineConfig | Workload | MeasurePolicy | Slo) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import torch
 import transformers
 from accelerate import dispatch_model, infer_auto_device_map, init_empty_weights
 from accelerate.utils import get_balanced_memory, set_module_tensor_to_device
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 from autotune.engine_config import EngineConfig
 from autotune.engines.weights import Weights
+from autotune.engines.word_tokenizer import word_tokenizer
 from autotune.errors import TrialError
 
 
@@ -108,10 +108,9 @@ def load_tokenizer(weights: Weights, vocab_size: int, *, trust: bool) -> Any:
             str(weights.directory), trust_remote_code=trust
         )
     else:
-        words = models.WordLevel({f"t{i}": i for i in range(vocab_size)}, unk_token="t0")
-        raw = Tokenizer(words)
-        raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="t0")
+        tokenizer = transformers.PreTrainedTokenizerFast(
+            tokenizer_object=word_tokenizer(vocab_size), pad_token="t0"
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer

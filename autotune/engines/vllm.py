@@ -13,12 +13,12 @@ from typing import Any
 
 from autotune.engine_config import EngineConfig
 from autotune.engines.base import EngineInfo, Load
+from autotune.engines.vllm_arguments import engine_arguments, environment_defaults
 from autotune.engines.weights import Weights, find_weights
 from autotune.metrics import Pass, RequestTiming
 
 # Where a running scheduler keeps its admission cap; 0.32 asserts on the older name when lowered.
 _CAP_ATTRIBUTES = ("max_num_active_reqs", "max_num_running_reqs")
-_CPU_KV_CACHE_GIB = 2
 
 
 class VllmEngine:
@@ -35,7 +35,9 @@ class VllmEngine:
         import vllm
 
         weights = find_weights(config.model)
-        arguments = _arguments(config, weights, max_batch_size, max_model_len)
+        arguments = {"skip_tokenizer_init": True, "disable_log_stats": False} | engine_arguments(
+            config, weights, max_batch_size=max_batch_size, max_model_len=max_model_len
+        )
         with _model_directory(weights) as directory:
             self._llm = vllm.LLM(model=str(directory), **arguments)
         core = self._llm.llm_engine
@@ -105,14 +107,10 @@ class VllmEngine:
 
     @staticmethod
     def _set_environment(config: EngineConfig) -> None:
-        defaults = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "INFO"}
+        defaults = environment_defaults(config)
         if config.n_gpus == 1:
             # The scheduler must live in this process for its cap to be set.
             defaults["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-        if config.is_on_cpu:
-            defaults["VLLM_CPU_KVCACHE_SPACE"] = str(_CPU_KV_CACHE_GIB)
-            if config.n_gpus > 1:
-                defaults["VLLM_CPU_OMP_THREADS_BIND"] = _bind_ranks(config.n_gpus)
         for name, value in defaults.items():
             os.environ.setdefault(name, value)
 
@@ -126,35 +124,6 @@ class VllmEngine:
 def create() -> VllmEngine:
     """Return a fresh engine."""
     return VllmEngine()
-
-
-def _arguments(
-    config: EngineConfig, weights: Weights, max_batch_size: int, max_model_len: int
-) -> dict[str, Any]:
-    """Return what ``vllm.LLM`` is called with; a knob wins over a default."""
-    defaults: dict[str, Any] = {
-        "max_model_len": max_model_len,
-        "enable_prefix_caching": False,
-        "skip_tokenizer_init": True,
-        "disable_log_stats": False,
-        "load_format": "auto" if weights.kind == "checkpoint" else "dummy",
-    }
-    fixed: dict[str, Any] = {
-        "tensor_parallel_size": config.tensor_parallel_size,
-        "max_num_seqs": max_batch_size,
-        "dtype": config.dtype,
-        "quantization": config.quantization,
-        "seed": config.seed,
-        "trust_remote_code": config.trust_remote_code,
-    }
-    return defaults | dict(config.knobs) | fixed
-
-
-def _bind_ranks(n: int) -> str:
-    """Share this process's cores among ``n`` ranks, in vLLM's notation (``0,1|2,3``)."""
-    cores = sorted(os.sched_getaffinity(0))
-    each = max(1, len(cores) // n)
-    return "|".join(",".join(map(str, cores[i * each : (i + 1) * each])) for i in range(n))
 
 
 def _vocab_size(model_config: Any) -> int:

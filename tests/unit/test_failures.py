@@ -116,6 +116,10 @@ def test_the_last_words_are_the_errors_that_say_something() -> None:
     assert last_words(LOG) == "AssertionError\nKeyError: '0-9b6bc235'"
 
 
+def test_among_the_last_words_a_known_cause_comes_first() -> None:
+    assert last_words(OUT_OF_MEMORY[0] + "\n" + LOG) == OUT_OF_MEMORY[0]
+
+
 def test_without_an_error_the_last_words_are_the_last_line() -> None:
     assert last_words("loading\nhalf way\n\n") == "half way"
     assert last_words("") == ""
