@@ -66,7 +66,8 @@ def _set_option(command: _Command) -> _Command:
         multiple=True,
         callback=_settings,
         metavar="NAME=VALUE",
-        help="A further engine argument by its own name; vllm.NAME is for one engine only.",
+        help="A further engine argument by its own name; vllm.NAME is for one engine only, and a "
+        "list ([2048,8192]) holds alternatives for `run` to try.",
     )(command)
 
 
@@ -114,6 +115,41 @@ def main() -> None:
     """
 
 
+_SEARCH_OPTIONS = (
+    click.option(
+        "--strategy",
+        help="grid: everything, in order. random: a seeded draw. tpe: Optuna. surrogate: the "
+        "recommender's model, by expected improvement.  [default: grid]",
+    ),
+    click.option("--max-trials", type=int, help="Configurations to measure in all."),
+    click.option("--max-time", type=float, help="Seconds this session may take."),
+    click.option(
+        "--max-gpu-hours", type=float, help="GPUs x hours this session may take, starts included."
+    ),
+    click.option("--max-ttft-ms", type=float, help="Limit for the mean time to first token."),
+    click.option("--max-tpot-ms", type=float, help="Limit for the mean time per output token."),
+    click.option(
+        "--exhaustive",
+        is_flag=True,
+        help="Measure flat sweeps to their end. Otherwise a grid measures the largest batch that "
+        "fits, then goes up from the smallest, and ends where a batch size brought less than 2 % "
+        "over the one below it and nothing beyond is more than 2 % faster than the best so far.",
+    ),
+    click.option(
+        "--kept",
+        metavar="N_GPUSxBATCH",
+        help="The configuration served until now, as in 2x64 (or hf:1x16): measured first.",
+    ),
+    click.option("--seed", type=int, help="Seed of prompts and search.  [default: 0]"),
+)
+
+
+def _search_options(command: _Command) -> _Command:
+    for option in reversed(_SEARCH_OPTIONS):
+        command = option(command)
+    return command
+
+
 @main.command()
 @click.argument("study", required=False, type=click.Path(path_type=Path))
 @click.option("--model", help="Catalogue name, or a directory with a config.json.")
@@ -131,6 +167,7 @@ def main() -> None:
 @click.option(
     "--time-budget", type=float, help="Seconds of repeats a configuration.  [default: 60]"
 )
+@_search_options
 @click.option("--trust-remote-code", is_flag=True, help="Let the model run its own code.")
 @click.option(
     "--journal",
@@ -150,18 +187,27 @@ def run(
 ) -> None:
     """Measure a study's configurations, journal them and log them to MLflow.
 
-    STUDY is a YAML file with the same settings; options win over it.
+    STUDY is a YAML file with the same settings; options win over it. Other strategies than grid
+    measure the engine's default first; budgets leave that and --kept alone.
 
     \b
     Example:
       autotune demo --model-only demo-model
       autotune run --model demo-model --engine hf --batch-sizes 1:16 --input-len 64 --output-len 32
     """
-    from autotune.running import run_study, study_from_options
+    from autotune.running import run_study
+    from autotune.study_options import study_from_options
 
     spec = study_from_options(study, options)
+    surrogate = None
+    if spec.strategy == "surrogate":
+        from recommender.searching import surrogate_search
+
+        surrogate = surrogate_search(tracking_uri or default_uri())
     with terminable():
-        result = run_study(spec, journal=journal, resume=resume, tracking_uri=tracking_uri)
+        result = run_study(
+            spec, journal=journal, resume=resume, tracking_uri=tracking_uri, surrogate=surrogate
+        )
     if as_json:
         _echo_json([record.to_dict() for record in result.records])
     else:

@@ -1,43 +1,51 @@
-"""Plan a study: which engine starts serve which trials, everything checked before any start."""
+"""Plan a study: every configuration it may run, checked before any engine starts."""
 
 import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from autotune.bench import Start
+from autotune.bench import Start, configuration_of
+from autotune.defaults import default_batch_size
 from autotune.demand import Workload
 from autotune.engine_config import EngineConfig
 from autotune.engines.knobs import check_knobs
 from autotune.errors import InvalidConfigError
 from autotune.gpus import detect_cpu, detect_gpus, find_gpu
 from autotune.local_models import identify_model
+from autotune.prompt_files import resolve_prompts
+from autotune.records import Configuration, Knob
 from autotune.space import check_lengths, check_split
-from autotune.spec import StudySpec
+from autotune.spec import Kept, StudySpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One configuration to run."""
+class Planned:
+    """One configuration that a study may run.
 
-    workload: Workload
-    batch_size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Trials that one engine start serves, in the order they run."""
+    Attributes:
+        config: The engine start that it needs.
+        configuration: What its record will say of it.
+        is_baseline: Whether it is measured first, whatever the strategy: the engine's default, or
+            the configuration kept from before.
+    """
 
     config: EngineConfig
-    trials: tuple[Trial, ...]
+    workload: Workload
+    batch_size: int
+    configuration: Configuration
+    is_baseline: bool = False
 
-    @property
-    def start(self) -> Start:
-        """The engine start that serves all trials."""
-        lengths = (t.workload.input_len + t.workload.output_len for t in self.trials)
-        return Start(
-            config=self.config,
-            max_batch_size=max(trial.batch_size for trial in self.trials),
-            max_model_len=max(lengths),
-        )
+
+Draft = tuple[EngineConfig, Workload, int]
+
+
+def start_for(planned: Sequence[Planned]) -> Start:
+    """Return the engine start that serves all of these; they share their engine configuration."""
+    return Start(
+        config=planned[0].config,
+        max_batch_size=max(p.batch_size for p in planned),
+        max_model_len=max(p.workload.max_len for p in planned),
+    )
 
 
 def resolve_host(gpu: str | None, n_gpus: int) -> str:
@@ -62,46 +70,96 @@ def resolve_host(gpu: str | None, n_gpus: int) -> str:
     return here.name
 
 
-def check_mode(workload: Workload) -> None:
-    """Refuse a mode that is not measured here, rather than measure another in its name."""
-    if workload.mode != "closed_batch":
-        raise InvalidConfigError(
-            f"mode={workload.mode!r} is read from other tools' results but not measured here; "
-            "use closed_batch"
-        )
+def plan(spec: StudySpec) -> list[Planned]:
+    """Return the configurations of a study, those of one engine start together.
 
-
-def plan(spec: StudySpec) -> list[Group]:
-    """Return the groups of a study, small batches first, everything checked before any start.
+    Starts come by engine, GPUs and knob alternatives, those that only a baseline needs last; within
+    one, workloads from the longest to the shortest, and batch sizes rising.
 
     Raises:
         UsageError: For a model, GPU, engine, knob, split or length that cannot run here.
         EngineUnavailableError: When an engine is not installed.
     """
     profile = identify_model(spec.model)
-    for workload in spec.workloads:
-        check_mode(workload)
+    gpu = resolve_host(spec.gpu, 1)
+    workloads = sorted(map(resolve_prompts, spec.workloads), key=lambda w: -w.max_len)
+    for workload in workloads:
         check_lengths(profile, workload)
-    for engine, n_gpus in itertools.product(spec.engines, spec.n_gpus):
-        check_split(profile, engine, n_gpus)
-    gpu = resolve_host(spec.gpu, max(spec.n_gpus))
-    trials = tuple(
-        Trial(workload=workload, batch_size=batch_size)
-        for workload, batch_size in itertools.product(spec.workloads, sorted(spec.batch_sizes))
-    )
-    groups = []
-    for engine, n_gpus in itertools.product(spec.engines, sorted(spec.n_gpus)):
-        config = EngineConfig(
-            engine=engine,
-            model=spec.model,
-            gpu=gpu,
-            n_gpus=n_gpus,
-            dtype=spec.dtype,
-            quantization=spec.quantization,
-            knobs=spec.knobs_of(engine),
-            trust_remote_code=spec.trust_remote_code,
-            seed=spec.seed,
+    baselines = list(_baselines(spec, gpu, workloads))
+    drafts = list(_grid(spec, gpu, workloads))
+    drafts += [draft for draft in baselines if draft not in drafts]
+    configs: list[EngineConfig] = []
+    for config, _, _ in drafts:
+        if config not in configs:
+            check_split(profile, config)
+            check_knobs(config)
+            configs.append(config)
+    resolve_host(spec.gpu, max(config.n_gpus for config in configs))
+    return [
+        Planned(
+            config=config,
+            workload=workload,
+            batch_size=batch_size,
+            configuration=configuration_of(config, workload, batch_size),
+            is_baseline=(config, workload, batch_size) in baselines,
         )
-        check_knobs(config)
-        groups.append(Group(config=config, trials=trials))
-    return groups
+        for config, workload, batch_size in sorted(drafts, key=lambda d: configs.index(d[0]))
+    ]
+
+
+def _grid(spec: StudySpec, gpu: str, workloads: Sequence[Workload]) -> Iterator[Draft]:
+    for engine, n_gpus in itertools.product(spec.engines, sorted(spec.n_gpus)):
+        for knobs in spec.knob_choices_of(engine):
+            for workload, batch_size in itertools.product(workloads, sorted(spec.batch_sizes)):
+                yield _config(spec, engine, gpu, n_gpus, knobs, workload), workload, batch_size
+
+
+def _baselines(spec: StudySpec, gpu: str, workloads: Sequence[Workload]) -> Iterator[Draft]:
+    """Yield the engines' defaults (a grid goes without) and the kept configuration.
+
+    Knobs with alternatives are left to the engine's own default.
+    """
+    kept: tuple[Kept, ...] = () if spec.kept is None else (spec.kept,)
+    if spec.strategy != "grid":
+        spec_of_gpu = find_gpu(gpu)
+        kept += tuple(
+            Kept(
+                engine=engine,
+                n_gpus=min(spec.n_gpus),
+                batch_size=default_batch_size(engine, spec_of_gpu),
+            )
+            for engine in spec.engines
+        )
+    for choice, workload in itertools.product(kept, workloads):
+        engine = choice.engine or spec.engines[0]
+        knobs = spec.fixed_knobs_of(engine)
+        config = _config(spec, engine, gpu, choice.n_gpus, knobs, workload)
+        yield config, workload, choice.batch_size
+
+
+def _config(
+    spec: StudySpec,
+    engine: str,
+    gpu: str,
+    n_gpus: int,
+    knobs: Mapping[str, Knob],
+    workload: Workload,
+) -> EngineConfig:
+    is_served = workload.mode == "serving"
+    if is_served and engine == "hf":
+        raise InvalidConfigError(
+            "mode='serving': a Hugging Face pipeline has no server of its own; use mode stream, or "
+            "engine vllm"
+        )
+    return EngineConfig(
+        engine=engine,
+        model=spec.model,
+        gpu=gpu,
+        n_gpus=n_gpus,
+        dtype=spec.dtype,
+        quantization=spec.quantization,
+        knobs=knobs,
+        trust_remote_code=spec.trust_remote_code,
+        seed=spec.seed,
+        serving=is_served,
+    )

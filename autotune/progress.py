@@ -10,36 +10,20 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+from autotune.demand import Slo
+from autotune.limits import best_of
 from autotune.records import Configuration, RunRecord
 from autotune.spec import EngineConfig
-
-
-def describe(configuration: Configuration) -> str:
-    """Return a configuration in a few words."""
-    lengths = f"{configuration.input_len}/{configuration.output_len}"
-    return (
-        f"{configuration.engine} · {configuration.n_gpus} GPU · "
-        f"batch {configuration.batch_size} · {lengths}"
-    )
-
-
-def outcome(record: RunRecord) -> str:
-    """Return what came of a configuration in a few words."""
-    if record.status != "completed" or record.output_throughput is None:
-        first = (record.notes or "").strip().partition("\n")[0]
-        return f"{record.status.replace('_', ' ')}: {first[:160]}"
-    spread = "" if record.throughput_ci95 is None else f" ±{record.throughput_ci95:.1%}"
-    return f"{record.output_throughput:.1f} tok/s{spread}"
-
+from autotune.wording import describe, describe_start, outcome
 
 OnRecord = Callable[[RunRecord], None]
 
 
-def create_progress(on_record: OnRecord | None = None) -> "StudyProgress":
+def create_progress(on_record: OnRecord | None = None, slo: Slo | None = None) -> "StudyProgress":
     """Return the live display on a terminal, plain lines elsewhere."""
     if sys.stderr.isatty() and importlib.util.find_spec("rich") is not None:
-        return LiveProgress(on_record)
-    return StudyProgress(on_record)
+        return LiveProgress(on_record, slo)
+    return StudyProgress(on_record, slo)
 
 
 class StudyProgress:
@@ -47,10 +31,12 @@ class StudyProgress:
 
     Args:
         on_record: Called with each record after it is shown.
+        slo: Latency limits that the best so far must meet.
     """
 
-    def __init__(self, on_record: OnRecord | None = None) -> None:
+    def __init__(self, on_record: OnRecord | None = None, slo: Slo | None = None) -> None:
         self._on_record = on_record
+        self._slo = slo or Slo()
         self.best: RunRecord | None = None
         self._begin = time.monotonic()
         self._left = 0
@@ -76,7 +62,7 @@ class StudyProgress:
 
     def engine_starting(self, config: EngineConfig) -> None:
         """Say that an engine starts."""
-        self.say(f"starting {config.engine} on {config.n_gpus} x {config.gpu}")
+        self.say(f"starting {describe_start(config)}")
 
     def trial_started(self, configuration: Configuration) -> None:
         """Nothing to write before there is a result."""
@@ -88,25 +74,31 @@ class StudyProgress:
         """Write a line for the configuration, and keep the best so far."""
         self.say(f"  {describe(record)}: {outcome(record)}")
         self._finished += 1
-        if record.is_measured and (
-            self.best is None
-            or (record.output_throughput or 0) > (self.best.output_throughput or 0)
-        ):
-            self.best = record
+        self._left = max(0, self._left - 1)
+        known = [record] if self.best is None else [self.best, record]
+        self.best = best_of(known, self._slo)
         if self._on_record is not None:
             self._on_record(record)
+
+    def trials_left(self, n_trials: int) -> None:
+        """Take in how many configurations are still to run."""
+        self._left = n_trials
+
+    def remark(self, text: str) -> None:
+        """Write why something is not run."""
+        self.say(f"  {text}")
 
     @property
     def seconds_left(self) -> float:
         """Time left at the mean pace so far."""
         each = (time.monotonic() - self._begin) / max(self._finished, 1)
-        return max(0, self._left - self._finished) * each
+        return self._left * each
 
 
 class LiveProgress(StudyProgress):
     """The same lines above a live one (rich)."""
 
-    def __init__(self, on_record: OnRecord | None = None) -> None:
+    def __init__(self, on_record: OnRecord | None = None, slo: Slo | None = None) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -116,7 +108,7 @@ class LiveProgress(StudyProgress):
             TimeElapsedColumn,
         )
 
-        super().__init__(on_record)
+        super().__init__(on_record, slo)
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -147,7 +139,7 @@ class LiveProgress(StudyProgress):
 
     def engine_starting(self, config: EngineConfig) -> None:
         """Show that an engine starts."""
-        text = f"starting {config.engine} on {config.n_gpus} x {config.gpu}"
+        text = f"starting {describe_start(config)}"
         self._progress.update(self._task, description=text)
 
     def trial_started(self, configuration: Configuration) -> None:
@@ -160,8 +152,17 @@ class LiveProgress(StudyProgress):
         self._progress.update(self._task, last=f"{kind}: {event['output_throughput']:.0f} tok/s")
 
     def trial_finished(self, record: RunRecord) -> None:
-        """Move on, with the time left and the best so far."""
+        """Move on, with the best so far."""
         super().trial_finished(record)
         best = "" if self.best is None else f"best {self.best.output_throughput:.0f} tok/s"
-        left = f"{self.seconds_left:.0f} s left"
-        self._progress.update(self._task, advance=1, left=left, best=best)
+        self._progress.update(self._task, advance=1, left=self._time_left, best=best)
+
+    def trials_left(self, n_trials: int) -> None:
+        """Shorten the whole by what is spared."""
+        super().trials_left(n_trials)
+        done = self._progress.tasks[self._task].completed
+        self._progress.update(self._task, total=done + n_trials, left=self._time_left)
+
+    @property
+    def _time_left(self) -> str:
+        return f"{self.seconds_left:.0f} s left"

@@ -1,117 +1,68 @@
-"""``autotune run``: a study from its options to its journal and its store."""
+"""``autotune run``: a study with its journal, its engines and its store."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from autotune.bench import Bench, BenchSettings, tail_path
 from autotune.cache import default_uri, store_directory
 from autotune.errors import InvalidConfigError, StoreError
 from autotune.journal import open_journal
-from autotune.progress import create_progress, outcome
+from autotune.progress import create_progress
 from autotune.records import RunRecord
-from autotune.spec import StudySpec
-from autotune.study import Study, new_session_id, plan
+from autotune.search import StrategyFactory, create_strategy
+from autotune.spec import Slo, StudySpec
+from autotune.study import Planned, Study, new_session_id, plan
+from autotune.study_result import StudyResult
 
 if TYPE_CHECKING:
     from autotune.tracking import Store
-
-_WORKLOAD = ("mode", "input_len", "output_len")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudyResult:
-    """A finished (or interrupted) study.
-
-    Attributes:
-        records: Everything the journal holds, earlier sessions included.
-        remarks: What the user should know, a sentence each.
-    """
-
-    session_id: str
-    journal: Path
-    records: tuple[RunRecord, ...]
-    remarks: tuple[str, ...]
-
-    @property
-    def best(self) -> RunRecord | None:
-        """The configuration with the highest output throughput."""
-        measured = [record for record in self.records if record.is_measured]
-        return max(measured, key=lambda r: r.output_throughput or 0, default=None)
-
-    @property
-    def summary(self) -> str:
-        """Two or three lines for a terminal."""
-        n_failed = sum(record.status != "completed" for record in self.records)
-        lines = [f"{len(self.records)} configurations, {n_failed} failed; journal {self.journal}"]
-        if self.best is not None:
-            lines.append(
-                f"best: {self.best.engine} on {self.best.n_gpus} x {self.best.gpu}, "
-                f"batch {self.best.batch_size}: {outcome(self.best)}"
-            )
-        return "\n".join([*lines, *self.remarks])
-
-
-def study_from_options(path: Path | None, options: Mapping[str, Any]) -> StudySpec:
-    """Build a study from a YAML file, from options, or from both (options win).
-
-    Args:
-        path: Study file, or ``None``.
-        options: ``StudySpec`` fields plus ``input_len``, ``output_len``, ``time_budget``; ``None``
-            and empty values were not given.
-
-    Raises:
-        InvalidConfigError: Naming the key or the value that cannot be.
-    """
-    data = read_study(path) if path is not None else {}
-    given = {name: value for name, value in options.items() if value not in (None, False, {})}
-    lengths = {name: given.pop(name) for name in _WORKLOAD if name in given}
-    if lengths:
-        data["workloads"] = [lengths]
-    if "time_budget" in given:
-        data["policy"] = {**data.get("policy", {}), "time_budget_s": given.pop("time_budget")}
-    data |= given
-    if "model" not in data:
-        raise InvalidConfigError("no model: give --model NAME or a study file that names one")
-    return StudySpec.from_dict(data)
-
-
-def read_study(path: Path) -> dict[str, Any]:
-    """Read a study file.
-
-    Raises:
-        InvalidConfigError: When it cannot be read or is not a YAML mapping.
-    """
-    import yaml
-
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidConfigError(f"cannot read study {path}: {error}") from error
-    if not isinstance(data, dict):
-        raise InvalidConfigError(f"study {path} must be a YAML mapping of settings")
-    return data
 
 
 class StoreLog:
     """Logs records to the store once they are in the journal.
 
     A store that fails does not stop the study: the journal has everything.
+
+    Args:
+        log_dir: Where the engines' last words before a failure are; they go with its record.
     """
 
-    def __init__(self, store: "Store | None") -> None:
+    def __init__(self, store: "Store | None", log_dir: Path) -> None:
         self.remarks: list[str] = []
         self._store = store
+        self._log_dir = log_dir
 
     def log(self, records: Sequence[RunRecord]) -> None:
         """Log records; the first failure is noted and ends the logging."""
         if self._store is None:
             return
         try:
-            self._store.log(records)
+            self._store.log(records, attachment=lambda r: tail_path(self._log_dir, r))
         except StoreError as error:
             self._store = None
             self.remarks.append(f"{error}; `autotune import` the journal once it is back")
+
+    def finish(self, result: StudyResult, *, completed: bool) -> None:
+        """Close the study's parent run with its summary and pictures."""
+        if self._store is None or not result.records:
+            return
+        from autotune.plots import landscape
+
+        metrics = {}
+        if result.best is not None and result.best.output_throughput is not None:
+            metrics["best_output_throughput"] = result.best.output_throughput
+        picture = self._store.directory / "journals" / f"{result.session_id}-landscape.png"
+        # What is missing here can be drawn again from the journal.
+        with contextlib.suppress(StoreError):
+            self._store.finish_study(
+                result.session_id,
+                completed=completed,
+                note=result.note,
+                metrics=metrics,
+                artifacts=[result.journal, landscape(result.records, picture)],
+            )
 
 
 def run_study(
@@ -120,6 +71,7 @@ def run_study(
     journal: Path | None = None,
     resume: bool = False,
     tracking_uri: str | None = None,
+    surrogate: StrategyFactory | None = None,
 ) -> StudyResult:
     """Run a study to its end and return everything its journal holds.
 
@@ -127,6 +79,7 @@ def run_study(
         journal: Journal file. Given without ``tracking_uri``, MLflow is left out altogether (a
             GPU node needs none); otherwise the journal goes beside the store.
         resume: Go on with the journal.
+        surrogate: Makes the strategy of that name.
 
     Raises:
         AutotuneError: Before anything is started, for input that cannot run here.
@@ -137,31 +90,58 @@ def run_study(
     directory = journal.parent if journal is not None else store_directory(uri or default_uri())
     session_id = new_session_id()
     path = journal or directory / "journals" / f"{session_id}.jsonl"
-    groups = plan(spec)
-    store = _open_store(uri)
+    planned = plan(spec)
+    strategy = create_strategy(spec, planned, surrogate)
+    log_dir = directory / "logs"
+    log = StoreLog(_open_store(uri), log_dir)
     with open_journal(path, resume=resume) as opened:
-        study = Study(
-            spec, opened, groups=groups, session_id=session_id, log_dir=directory / "logs"
-        )
-        log = StoreLog(store)
-        if opened.torn is not None:
-            log.remarks.append(f"a torn last line of {path} was set aside in {path}.torn")
-        log.log(opened.records)
+        study = Study(spec, opened, planned=planned, strategy=strategy, session_id=session_id)
+        settings = bench_settings(spec, planned, session_id=study.session_id, log_dir=log_dir)
         completed = False
         try:
-            with create_progress(lambda record: log.log([record])) as progress:
-                study.run(progress)
+            _run(study, settings, log)
             completed = True
         finally:
-            result = StudyResult(
-                session_id=study.session_id,
-                journal=path,
-                records=tuple(opened.records),
-                remarks=tuple(log.remarks),
-            )
-            if store is not None:
-                _finish(store, result, completed=completed)
+            result = _result(study, log, settings.slo)
+            log.finish(result, completed=completed)
     return result
+
+
+def _run(study: Study, settings: BenchSettings, log: StoreLog) -> None:
+    path = study.journal.path
+    if study.journal.torn is not None:
+        log.remarks.append(f"a torn last line of {path} was set aside in {path}.torn")
+    log.log(study.journal.records)
+    progress = create_progress(lambda record: log.log([record]), settings.slo)
+    with progress, Bench(settings, progress) as bench:
+        study.run(bench, progress)
+
+
+def _result(study: Study, log: StoreLog, slo: Slo) -> StudyResult:
+    return StudyResult(
+        session_id=study.session_id,
+        journal=study.journal.path,
+        records=tuple(study.journal.records),
+        remarks=(*study.remarks, *log.remarks),
+        slo=slo,
+    )
+
+
+def bench_settings(
+    spec: StudySpec, planned: Sequence[Planned], *, session_id: str, log_dir: Path
+) -> BenchSettings:
+    """Return how a study's configurations are run."""
+    return BenchSettings(
+        session_id=session_id,
+        log_dir=log_dir,
+        n_gpus=max(item.config.n_gpus for item in planned),
+        policy=spec.policy,
+        slo=spec.slo,
+        purpose=spec.purpose,
+        seed=spec.seed,
+        start_timeout_s=spec.start_timeout_s,
+        stall_timeout_s=spec.stall_timeout_s,
+    )
 
 
 def _open_store(uri: str | None) -> "Store | None":
@@ -170,37 +150,3 @@ def _open_store(uri: str | None) -> "Store | None":
     from autotune.tracking import Store
 
     return Store(uri)
-
-
-def _finish(store: "Store", result: StudyResult, *, completed: bool) -> None:
-    """Close the study's parent run with its summary and pictures."""
-    from autotune.plots import landscape
-
-    metrics = {}
-    if result.best is not None and result.best.output_throughput is not None:
-        metrics["best_output_throughput"] = result.best.output_throughput
-    try:
-        if result.records:
-            picture = store.directory / "journals" / f"{result.session_id}-landscape.png"
-            landscape(result.records, picture)
-            store.finish_study(
-                result.session_id,
-                completed=completed,
-                note=study_note(result),
-                metrics=metrics,
-                artifacts=[result.journal, picture],
-            )
-    except StoreError:
-        return
-
-
-def study_note(result: StudyResult) -> str:
-    """Return the parent run's description in Markdown."""
-    rows = [
-        f"| {r.engine} | {r.n_gpus} | {r.batch_size} | {r.input_len}/{r.output_len} "
-        f"| {outcome(r)} |"
-        for r in result.records
-    ]
-    head = "| engine | GPUs | batch | tokens in/out | result |\n|---|---|---|---|---|"
-    best = "" if result.best is None else f"Best: **{result.summary.splitlines()[1][6:]}**\n\n"
-    return best + "\n".join([head, *rows])

@@ -1,8 +1,9 @@
 """Which configurations are legal for a model, before memory is asked."""
 
+from autotune.demand import Workload
+from autotune.engine_config import EngineConfig
 from autotune.errors import InvalidConfigError
 from autotune.models import ModelProfile
-from autotune.spec import Workload
 
 
 def can_split(profile: ModelProfile, engine: str, n_gpus: int) -> bool:
@@ -10,16 +11,17 @@ def can_split(profile: ModelProfile, engine: str, n_gpus: int) -> bool:
     return engine == "hf" or profile.n_heads % n_gpus == 0
 
 
-def check_split(profile: ModelProfile, engine: str, n_gpus: int) -> None:
+def check_split(profile: ModelProfile, config: EngineConfig) -> None:
     """Refuse a GPU count that the model cannot be laid over.
 
     Raises:
         InvalidConfigError: Naming the heads and the count.
     """
-    if not can_split(profile, engine, n_gpus):
+    size = config.tensor_parallel_size
+    if not can_split(profile, config.engine, size):
         raise InvalidConfigError(
-            f"n_gpus={n_gpus}: the {profile.n_heads} attention heads of {profile.name} "
-            "cannot be split evenly; use a divisor"
+            f"n_gpus={config.n_gpus}: the {profile.n_heads} attention heads of {profile.name} "
+            f"cannot be split evenly over {size}; use a divisor"
         )
 
 
@@ -29,9 +31,9 @@ def check_lengths(profile: ModelProfile, workload: Workload) -> None:
     Raises:
         InvalidConfigError: Naming both lengths.
     """
-    wanted = workload.input_len + workload.output_len
+    wanted = workload.max_len
     if wanted > profile.max_model_len:
         raise InvalidConfigError(
-            f"input_len + output_len = {wanted} is beyond the {profile.max_model_len} tokens "
-            f"that {profile.name} takes"
+            f"the longest request's input_len + output_len = {wanted} is beyond the "
+            f"{profile.max_model_len} tokens that {profile.name} takes"
         )

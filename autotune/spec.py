@@ -4,8 +4,8 @@ Nothing here reads a file, the environment or the clock; ``StudySpec.from_dict``
 outside input becomes typed, and it refuses unknown keys.
 """
 
-import dataclasses
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -21,13 +21,18 @@ from autotune.checks import (
 )
 from autotune.demand import MeasurePolicy, Slo, Workload
 from autotune.engine_config import DTYPES, RUNNABLE_ENGINES, EngineConfig
-from autotune.errors import InvalidConfigError, did_you_mean
+from autotune.errors import InvalidConfigError
+from autotune.kept import Kept
 from autotune.records import ENGINES, PURPOSES, Knob, check_knobs
+from autotune.spec_reading import READERS, check_study_keys
 
 __all__ = [
     "DTYPES",
     "RUNNABLE_ENGINES",
+    "SEARCH_SETTINGS",
+    "STRATEGIES",
     "EngineConfig",
+    "Kept",
     "MeasurePolicy",
     "Slo",
     "StudySpec",
@@ -38,14 +43,28 @@ __all__ = [
     "parse_counts",
 ]
 
+STRATEGIES = ("grid", "random", "tpe", "surrogate")
+_BUDGETS = ("max_trials", "max_time_s", "max_gpu_hours")
+# What a record's environment says of how its configuration was chosen.
+SEARCH_SETTINGS = ("strategy", "seed", *_BUDGETS)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySpec:
-    """A grid of configurations of one model on one host.
+    """The configurations of one model on one host, and how they are searched.
 
     Attributes:
         gpu: Catalogue name of the GPU; ``None`` takes what this host has.
-        knobs: Engine arguments by their own names; ``vllm.enforce_eager`` is for one engine only.
+        knobs: Engine arguments by their own names; ``vllm.enforce_eager`` is for one engine only. A
+            tuple lists alternatives, each tried with an engine start of its own.
+        purpose: What the records say they are for; baselines always say ``baseline``.
+        strategy: ``grid`` measures everything (sweeps end early where they are flat, see
+            ``sweep.py``), ``random`` draws, ``tpe`` and ``surrogate`` choose by what was measured.
+        max_trials: Configurations measured in all, earlier sessions included.
+        max_time_s: Wall time of this session.
+        max_gpu_hours: GPUs x wall time of this session, engine starts included.
+        exhaustive: Whether a grid measures all of a sweep although it is flat.
+        kept: The configuration kept from before; always measured.
         start_timeout_s: Longest an engine start may take.
         stall_timeout_s: Longest a measurement may go without finishing a pass.
     """
@@ -58,12 +77,18 @@ class StudySpec:
     workloads: tuple[Workload, ...] = (Workload(),)
     dtype: str = "auto"
     quantization: str | None = None
-    knobs: Mapping[str, Knob] = field(default_factory=dict)
+    knobs: Mapping[str, Knob | tuple[Knob, ...]] = field(default_factory=dict)
     trust_remote_code: bool = False
     policy: MeasurePolicy = field(default_factory=MeasurePolicy)
     slo: Slo = field(default_factory=Slo)
     purpose: str = "search"
     seed: int = 0
+    strategy: str = "grid"
+    max_trials: int | None = None
+    max_time_s: float | None = None
+    max_gpu_hours: float | None = None
+    exhaustive: bool = False
+    kept: Kept | None = None
     start_timeout_s: float = 1800.0
     stall_timeout_s: float = 600.0
 
@@ -71,31 +96,70 @@ class StudySpec:
         check_name("model", self.model)
         check_name("gpu", self.gpu, optional=True)
         check_name("quantization", self.quantization, optional=True)
+        self._check_lists()
+        check_choice("dtype", self.dtype, DTYPES)
+        check_choice("purpose", self.purpose, PURPOSES)
+        check_switch("trust_remote_code", self.trust_remote_code)
+        check_seed("seed", self.seed)
+        self._check_knobs()
+        self._check_search()
+        for name in ("start_timeout_s", "stall_timeout_s"):
+            check_positive(name, getattr(self, name))
+
+    def _check_lists(self) -> None:
         for engine in self.engines:
             check_choice("engine", engine, RUNNABLE_ENGINES)
         for name in ("n_gpus", "batch_sizes"):
             for value in getattr(self, name):
                 check_positive_int(name, value)
         for name in ("engines", "n_gpus", "batch_sizes", "workloads"):
-            values = getattr(self, name)
-            if not values:
-                raise refuse_setting(name, values, "at least one value")
-            if len(set(values)) != len(values):
-                raise refuse_setting(name, values, "free of repetitions")
-        check_choice("dtype", self.dtype, DTYPES)
-        check_choice("purpose", self.purpose, PURPOSES)
-        check_switch("trust_remote_code", self.trust_remote_code)
-        check_seed("seed", self.seed)
-        check_knobs(self.knobs)
-        for name in ("start_timeout_s", "stall_timeout_s"):
-            check_positive(name, getattr(self, name))
+            _check_list(name, getattr(self, name))
 
-    def knobs_of(self, engine: str) -> dict[str, Knob]:
+    def _check_knobs(self) -> None:
+        fixed = {k: v for k, v in self.knobs.items() if not isinstance(v, tuple)}
+        check_knobs(fixed)
+        for name, values in self.knobs.items():
+            if isinstance(values, tuple):
+                for value in values:
+                    check_knobs({name: value})
+                _check_list(f"knob {name}", values)
+
+    def _check_search(self) -> None:
+        check_choice("strategy", self.strategy, STRATEGIES)
+        check_switch("exhaustive", self.exhaustive)
+        if self.max_trials is not None:
+            check_positive_int("max_trials", self.max_trials)
+        for name in ("max_time_s", "max_gpu_hours"):
+            if getattr(self, name) is not None:
+                check_positive(name, getattr(self, name))
+        if self.strategy != "grid" and len(self.workloads) > 1:
+            raise InvalidConfigError(
+                f"strategy={self.strategy} searches for one workload's best configuration, and "
+                f"there are {len(self.workloads)} workloads; run a study for each, or use grid"
+            )
+
+    def knobs_of(self, engine: str) -> dict[str, Knob | tuple[Knob, ...]]:
         """Return the knobs that go to one engine, without the engine's prefix."""
         shared = {k: v for k, v in self.knobs.items() if k.partition(".")[0] not in ENGINES}
         prefix = f"{engine}."
         own = {k.removeprefix(prefix): v for k, v in self.knobs.items() if k.startswith(prefix)}
         return shared | own
+
+    def fixed_knobs_of(self, engine: str) -> dict[str, Knob]:
+        """Return the knobs of one engine that have no alternatives."""
+        return {k: v for k, v in self.knobs_of(engine).items() if not isinstance(v, tuple)}
+
+    def knob_choices_of(self, engine: str) -> list[dict[str, Knob]]:
+        """Return every combination of the alternatives, each with the fixed knobs."""
+        knobs = self.knobs_of(engine)
+        choices = [value if isinstance(value, tuple) else (value,) for value in knobs.values()]
+        return [dict(zip(knobs, values, strict=True)) for values in itertools.product(*choices)]
+
+    @property
+    def search_settings(self) -> dict[str, Any]:
+        """The strategy, its seed and its budgets, as records carry them."""
+        settings = {name: getattr(self, name) for name in SEARCH_SETTINGS}
+        return {name: value for name, value in settings.items() if value is not None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -108,7 +172,7 @@ class StudySpec:
         """
         check_study_keys("study", data, cls)
         values = dict(data)
-        for name, read in _READ.items():
+        for name, read in READERS.items():
             if name in values:
                 values[name] = read(values[name])
         if "model" not in values:
@@ -116,65 +180,8 @@ class StudySpec:
         return cls(**values)
 
 
-def check_study_keys(where: str, data: object, cls: type[Any]) -> None:
-    """Refuse what is not a mapping of ``cls``'s fields, naming the key and the nearest known."""
-    if not isinstance(data, Mapping):
-        raise InvalidConfigError(f"{where}: expected a mapping of settings, not {data!r}")
-    known = [f.name for f in dataclasses.fields(cls)]
-    for key in data:
-        if key not in known:
-            raise InvalidConfigError(
-                f"{where}: unknown key {key!r}.{did_you_mean(str(key), known)}"
-            )
-
-
-def _nested(cls: type[Any], where: str, data: object) -> Any:
-    check_study_keys(where, data, cls)
-    assert isinstance(data, Mapping)
-    return cls(**data)
-
-
-def _workloads(data: object) -> tuple[Workload, ...]:
-    items = data if isinstance(data, list | tuple) else [data]
-    return tuple(_nested(Workload, "workload", item) for item in items)
-
-
-def _policy(data: object) -> Any:
-    return _nested(MeasurePolicy, "policy", data)
-
-
-def _slo(data: object) -> Any:
-    return _nested(Slo, "slo", data)
-
-
-def _flat_knobs(data: object) -> dict[str, Knob]:
-    """Accept ``{vllm: {enforce_eager: true}}`` as well as ``{vllm.enforce_eager: true}``."""
-    if not isinstance(data, Mapping):
-        raise refuse_setting("knobs", data, "a mapping of engine arguments")
-    flat: dict[str, Knob] = {}
-    for key, value in data.items():
-        if isinstance(value, Mapping) and key in ENGINES:
-            flat |= {f"{key}.{knob}": item for knob, item in value.items()}
-        else:
-            flat[str(key)] = value
-    check_knobs(flat)
-    return flat
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
-        raise refuse_setting("engines", value, f"a list of {', '.join(ENGINES)}")
-    return tuple(item.strip() for item in items)
-
-
-# How the values of a study file become the fields of a StudySpec; the others are taken as they are.
-_READ: Mapping[str, Callable[[object], Any]] = {
-    "engines": _texts,
-    "n_gpus": parse_counts,
-    "batch_sizes": parse_counts,
-    "knobs": _flat_knobs,
-    "workloads": _workloads,
-    "policy": _policy,
-    "slo": _slo,
-}
+def _check_list(name: str, values: tuple[Any, ...]) -> None:
+    if not values:
+        raise refuse_setting(name, values, "at least one value")
+    if len(set(values)) != len(values):
+        raise refuse_setting(name, values, "free of repetitions")

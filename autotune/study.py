@@ -1,24 +1,27 @@
-"""A study: plan its configurations, run what is not yet in the journal, record each."""
+"""A study: ask for a configuration, run it, journal it, tell; until nothing is left."""
 
 import dataclasses
 import datetime
-import math
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Protocol
 
-from autotune.bench import Bench, BenchListener, BenchSettings, configuration_of, failed_to_start
+from autotune.bench import BenchListener
+from autotune.budget import Budget
 from autotune.journal import Journal
-from autotune.planning import Group, Trial, plan, resolve_host
-from autotune.records import Configuration, RunRecord
+from autotune.outlook import Outlook, look_ahead
+from autotune.planning import Planned, plan, resolve_host
+from autotune.records import RunRecord
+from autotune.remaining import identity
+from autotune.search import Strategy
 from autotune.spec import StudySpec
+from autotune.trying import Device, run_twice
 
 __all__ = [
-    "Group",
+    "Device",
     "Listener",
+    "Planned",
     "Study",
-    "Trial",
     "identity",
     "new_session_id",
     "plan",
@@ -35,6 +38,12 @@ class Listener(BenchListener, Protocol):
     def trial_finished(self, record: RunRecord) -> None:
         """A configuration has been journalled."""
 
+    def trials_left(self, n_trials: int) -> None:
+        """So many are still to run: failures and flat sweeps spare some."""
+
+    def remark(self, text: str) -> None:
+        """Why something is not run; told once."""
+
 
 def new_session_id() -> str:
     """Return a fresh id that sorts by time."""
@@ -48,9 +57,12 @@ class Study:
     Args:
         spec: What to run.
         journal: Open journal; configurations it holds already are not run again.
-        groups: What ``plan(spec)`` returned.
+        planned: What ``plan(spec)`` returned.
+        strategy: Chooses the next configuration; baselines come before it is asked.
         session_id: Id of a study that begins; one that goes on keeps its journal's.
-        log_dir: Folder for the engines' own output.
+
+    Attributes:
+        remarks: What the listener was told of what is not run.
     """
 
     def __init__(
@@ -58,120 +70,88 @@ class Study:
         spec: StudySpec,
         journal: Journal,
         *,
-        groups: Sequence[Group],
+        planned: Sequence[Planned],
+        strategy: Strategy,
         session_id: str,
-        log_dir: Path,
     ) -> None:
-        self.groups = groups
         self.journal = journal
         held = [r.session_id for r in journal.records if r.session_id is not None]
         self.session_id = held[-1] if held else session_id
-        self._settings = BenchSettings(
-            session_id=self.session_id,
-            log_dir=log_dir,
-            policy=spec.policy,
-            purpose=spec.purpose,
-            seed=spec.seed,
-            start_timeout_s=spec.start_timeout_s,
-            stall_timeout_s=spec.stall_timeout_s,
-        )
+        self.remarks: list[str] = []
+        self._spec = spec
+        self._strategy = strategy
+        self._planned = {identity(item.configuration): item for item in planned}
 
-    def run(self, listener: Listener) -> list[RunRecord]:
+    def run(self, device: Device, listener: Listener) -> list[RunRecord]:
         """Run everything that remains and return the records made now."""
-        remaining = [
-            dataclasses.replace(group, trials=trials)
-            for group in self.groups
-            if (trials := self._untried(group))
-        ]
-        total = sum(len(group.trials) for group in self.groups)
-        left = sum(len(group.trials) for group in remaining)
-        listener.study_started(self.session_id, total, total - left)
+        budget = Budget(self._spec)
+        for record in self.journal.records:
+            self._tell(record)
+        outlook = self._look_ahead()
+        n_done = self._n_done()
+        listener.study_started(self.session_id, n_done + self._n_ahead(outlook), n_done)
+        self._remark(listener, outlook.remarks)
         made = []
-        with Bench(self._settings, listener) as bench:
-            for group in remaining:
-                for record in self._run_group(bench, group):
-                    self.journal.append(record)
-                    listener.trial_finished(record)
-                    made.append(record)
+        while (item := self._next(outlook, budget, listener)) is not None:
+            with budget.running(item.config.n_gpus):
+                record = self._marked(run_twice(device, item, outlook.served_with(item)))
+            self.journal.append(record)
+            self._tell(record)
+            made.append(record)
+            outlook = self._look_ahead()
+            listener.trial_finished(record)
+            listener.trials_left(self._n_ahead(outlook))
+            self._remark(listener, outlook.remarks)
         return made
 
-    def _run_group(self, bench: Bench, group: Group) -> Iterator[RunRecord]:
-        """Run one group's trials, small batches first.
-
-        Out of memory rules out the larger batches of the same workload. Where the start itself ran
-        out, the lower half of what remains is tried first, with a start that is sized for it. Any
-        other failure is tried once more; an engine that will not start twice ends its group.
-        """
-        chunks = [group]
-        while chunks:
-            chunk = self._still_possible(chunks.pop())
-            for trial in chunk.trials:
-                if not self._still_possible(dataclasses.replace(chunk, trials=(trial,))).trials:
-                    continue
-                record = _run_twice(bench, chunk, trial)
-                yield record
-                if record.status == "out_of_memory" and failed_to_start(record):
-                    chunks.extend(_halves(chunk, self._untried(chunk)))
-                    break
-                if failed_to_start(record):
-                    return
-
-    def _still_possible(self, group: Group) -> Group:
-        """Leave out the batches that a smaller one's out-of-memory rules out."""
-        too_large: dict[object, float] = {}
-        for record in self.journal.records:
-            if record.status == "out_of_memory":
-                family = _family(record)
-                too_large[family] = min(record.batch_size, too_large.get(family, math.inf))
-        trials = tuple(
-            trial
-            for trial in group.trials
-            if trial.batch_size < too_large.get(_family(_configuration(group, trial)), math.inf)
+    def _look_ahead(self) -> Outlook:
+        spec = self._spec
+        return look_ahead(
+            list(self._planned.values()),
+            self.journal.records,
+            exhaustive=spec.exhaustive or spec.strategy != "grid",
         )
-        return dataclasses.replace(group, trials=trials)
 
-    def _untried(self, group: Group) -> tuple[Trial, ...]:
-        done = {identity(record) for record in self.journal.records}
-        return tuple(t for t in group.trials if _identity(group, t) not in done)
+    def _next(self, outlook: Outlook, budget: Budget, listener: Listener) -> Planned | None:
+        """Return what to run: baselines whatever they cost, then what the strategy wants."""
+        if outlook.baselines:
+            return outlook.baselines[0]
+        if not outlook.parts:
+            return None
+        spent = budget.exceeded(self._n_done())
+        if spent is not None:
+            self._remark(listener, [f"stopped by {spent}; {outlook.n_left} were not run"])
+            return None
+        return self._strategy.ask(outlook.choices)
 
+    def _tell(self, record: RunRecord) -> None:
+        item = self._planned.get(identity(record))
+        if item is not None:
+            self._strategy.tell(item, record)
 
-def _run_twice(bench: Bench, group: Group, trial: Trial) -> RunRecord:
-    """Run a trial, and once more after a failure that may have been an accident.
+    def _marked(self, record: RunRecord) -> RunRecord:
+        """Say in the record what it is for and how it came to be chosen."""
+        item = self._planned.get(identity(record))
+        is_baseline = item is not None and item.is_baseline
+        return dataclasses.replace(
+            record,
+            purpose="baseline" if is_baseline else self._spec.purpose,
+            environment={**record.environment, **self._spec.search_settings},
+        )
 
-    A start that runs out of memory is charged to the largest batch it was to serve.
-    """
-    start = group.start
-    record = bench.run(start, trial.workload, trial.batch_size)
-    if record.status not in ("completed", "out_of_memory"):
-        record = bench.run(start, trial.workload, trial.batch_size)
-    if record.status == "out_of_memory" and failed_to_start(record):
-        return dataclasses.replace(record, batch_size=start.max_batch_size, run_key=None)
-    return record
+    def _n_done(self) -> int:
+        """Planned configurations that the journal holds."""
+        return len({identity(record) for record in self.journal.records} & self._planned.keys())
 
+    def _n_ahead(self, outlook: Outlook) -> int:
+        """Configurations that will be run, as far as is known now."""
+        if self._spec.max_trials is None:
+            return outlook.n_left
+        allowed = max(self._spec.max_trials - self._n_done(), len(outlook.baselines))
+        return min(outlook.n_left, allowed)
 
-def _halves(group: Group, trials: tuple[Trial, ...]) -> list[Group]:
-    """Cut trials into the larger and the smaller batches; the smaller come last, to be popped."""
-    ordered = sorted(trials, key=lambda trial: trial.batch_size)
-    middle = (len(ordered) + 1) // 2
-    halves = (ordered[middle:], ordered[:middle])
-    return [dataclasses.replace(group, trials=tuple(half)) for half in halves if half]
-
-
-def identity(configuration: Configuration) -> tuple[object, ...]:
-    """Return what tells two configurations of one host apart, engine version included."""
-    values = (getattr(configuration, f.name) for f in dataclasses.fields(Configuration))
-    return tuple(tuple(sorted(v.items())) if isinstance(v, Mapping) else v for v in values)
-
-
-def _family(configuration: Configuration) -> tuple[object, ...]:
-    """Return what configurations share that differ in their batch size alone."""
-    plain = configuration.configuration if isinstance(configuration, RunRecord) else configuration
-    return identity(dataclasses.replace(plain, batch_size=1))
-
-
-def _configuration(group: Group, trial: Trial) -> Configuration:
-    return configuration_of(group.config, trial.workload, trial.batch_size)
-
-
-def _identity(group: Group, trial: Trial) -> tuple[object, ...]:
-    return identity(_configuration(group, trial))
+    def _remark(self, listener: Listener, texts: Sequence[str]) -> None:
+        for text in texts:
+            if text not in self.remarks:
+                self.remarks.append(text)
+                listener.remark(text)

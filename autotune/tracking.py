@@ -124,9 +124,7 @@ class Store:
         run = self.client.create_run(self.experiment_id, tags=tags)
         params = {"model": record.model, "gpu": record.gpu} if record.session_id else {}
         params |= {k: record.environment[k] for k in SEARCH_SETTINGS if k in record.environment}
-        self.client.log_batch(
-            run.info.run_id, params=[Param(k, str(v)) for k, v in params.items()]
-        )
+        self.client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in params.items()])
         return str(run.info.run_id)
 
     def finish_study(

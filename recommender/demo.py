@@ -44,6 +44,7 @@ def run_demo(tracking_uri: str, *, echo: Callable[[str], Any], show: Callable[[A
         workloads=(WORKLOAD,),
         knobs={f"{e}.{k}": v for e in engines for k, v in KNOBS.get(e, {}).items()},
         policy=POLICY,
+        exhaustive=True,
     )
     echo(run_study(study, tracking_uri=tracking_uri).summary)
 

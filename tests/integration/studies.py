@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from autotune.bench import Bench
 from autotune.journal import open_journal
 from autotune.records import Configuration, RunRecord
+from autotune.running import bench_settings
+from autotune.search import create_strategy
 from autotune.spec import EngineConfig, MeasurePolicy, StudySpec, Workload
 from autotune.study import Study, plan
 
@@ -37,6 +40,12 @@ class Follower:
     def trial_finished(self, record: RunRecord) -> None:
         self.finished.append(record)
 
+    def trials_left(self, n_trials: int) -> None:
+        pass
+
+    def remark(self, text: str) -> None:
+        pass
+
 
 def study_spec(model: Path, **changes: Any) -> StudySpec:
     values: dict[str, Any] = {
@@ -45,17 +54,20 @@ def study_spec(model: Path, **changes: Any) -> StudySpec:
         "batch_sizes": (1, 2, 4),
         "workloads": (Workload(input_len=16, output_len=4),),
         "policy": ONCE,
+        "exhaustive": True,
     }
     return StudySpec(**(values | changes))
 
 
 def run(spec: StudySpec, path: Path, follower: Follower) -> list[RunRecord]:
     """Run what remains of a study; return the whole journal."""
+    planned = plan(spec)
+    strategy = create_strategy(spec, planned)
     with open_journal(path, resume=True) as journal:
-        study = Study(
-            spec, journal, groups=plan(spec), session_id="test", log_dir=path.parent / "logs"
-        )
-        study.run(follower)
+        study = Study(spec, journal, planned=planned, strategy=strategy, session_id="test")
+        settings = bench_settings(spec, planned, session_id="test", log_dir=path.parent / "logs")
+        with Bench(settings, follower) as bench:
+            study.run(bench, follower)
         return journal.records
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import InvalidConfigError, UsageError
-from autotune.spec import EngineConfig, MeasurePolicy, Slo, StudySpec, Workload, parse_counts
+from autotune.spec import EngineConfig, Kept, MeasurePolicy, Slo, StudySpec, Workload, parse_counts
 
 counts = st.integers(min_value=1, max_value=10**9 - 1)
 
@@ -116,7 +116,23 @@ def test_a_study_file_may_write_lists_as_one_value() -> None:
         ({"gpu": ""}, "gpu=''"),
         ({"quantization": 8}, "quantization=8"),
         ({"knobs": [1]}, "knobs="),
-        ({"knobs": {"a": [1]}}, "knobs.'a'."),
+        ({"knobs": {"a": [[1]]}}, "knobs.'a'."),
+        ({"knobs": {"a": {"b": 1}}}, "knobs.'a'."),
+        ({"knobs": {"a": []}}, "knob a=.*at least one"),
+        ({"knobs": {"vllm": {"a": [1, 2, 1]}}}, "knob vllm.a=.*free of repetitions"),
+        ({"knobs": {"a": [1, float("inf")]}}, "knobs.'a'..*finite"),
+        ({"strategy": "optuna"}, "strategy='optuna'.*grid, random, tpe, surrogate"),
+        ({"max_trials": 0}, "max_trials=0"),
+        ({"max_trials": 2.5}, "max_trials=2.5"),
+        ({"max_time_s": 0}, "max_time_s=0"),
+        ({"max_gpu_hours": -1}, "max_gpu_hours=-1"),
+        ({"exhaustive": 1}, "exhaustive=1"),
+        ({"kept": "2*64"}, "kept='2.64'.*2x64"),
+        ({"kept": "0x64"}, "n_gpus=0"),
+        ({"kept": "vlm:1x4"}, "engine='vlm'"),
+        ({"kept": {"n_gpus": 1}}, "kept: missing key 'batch_size'"),
+        ({"kept": {"gpus": 1}}, "kept: unknown key 'gpus'.*n_gpus"),
+        ({"slo": {"max_ttft": 1}}, "slo: unknown key 'max_ttft'.*max_ttft_ms"),
         ({"start_timeout_s": 0}, "start_timeout_s=0"),
         ({"stall_timeout_s": float("nan")}, "stall_timeout_s=nan"),
         ({"policy": {"min_repeats": 5, "max_repeats": 2}}, "max_repeats=2"),
@@ -172,6 +188,36 @@ def test_each_engine_gets_its_own_knobs_and_the_shared_ones(knobs: dict[str, Any
 def test_a_knob_that_an_option_sets_is_refused_with_the_option(knob: str, option: str) -> None:
     with pytest.raises(InvalidConfigError, match=option):
         EngineConfig(engine="vllm", model="m", gpu="H100", knobs={knob: 1})
+
+
+def test_alternatives_of_knobs_are_crossed() -> None:
+    knobs = {"vllm": {"a": [1, 2], "c": [True, False]}, "hf.a": 3, "b": "x"}
+    spec = StudySpec.from_dict({"model": "m", "knobs": knobs})
+    assert spec.knob_choices_of("vllm") == [
+        {"b": "x", "a": a, "c": c} for a, c in itertools.product((1, 2), (True, False))
+    ]
+    assert spec.fixed_knobs_of("vllm") == {"b": "x"}
+    assert spec.knob_choices_of("hf") == [{"b": "x", "a": 3}]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("2x64", Kept(n_gpus=2, batch_size=64)),
+        (" hf:1x8 ", Kept(engine="hf", n_gpus=1, batch_size=8)),
+        (
+            {"engine": "vllm", "n_gpus": 4, "batch_size": 2},
+            Kept(engine="vllm", n_gpus=4, batch_size=2),
+        ),
+    ],
+)
+def test_the_kept_configuration_is_read(text: Any, kept: Kept) -> None:
+    assert StudySpec.from_dict({"model": "m", "kept": text}).kept == kept
+
+
+def test_what_records_say_of_the_search_leaves_out_budgets_that_are_not_set() -> None:
+    spec = StudySpec(model="m", strategy="tpe", seed=7, max_gpu_hours=0.5)
+    assert spec.search_settings == {"strategy": "tpe", "seed": 7, "max_gpu_hours": 0.5}
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), True, "5"])

@@ -1,0 +1,55 @@
+"""Configurations and what came of them, in a few words for a person."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from autotune.configuration import Configuration, Knob
+from autotune.demand import WORKLOAD_PREFIX
+from autotune.records import RunRecord
+
+_LONGEST_NOTE = 160
+
+
+class Started(Protocol):
+    """What an engine start and a configuration have in common."""
+
+    @property
+    def engine(self) -> str:
+        """The engine's name."""
+
+    @property
+    def gpu(self) -> str:
+        """Catalogue name."""
+
+    @property
+    def n_gpus(self) -> int:
+        """GPUs of one replica."""
+
+    @property
+    def knobs(self) -> Mapping[str, Knob]:
+        """Further engine arguments."""
+
+
+def describe_start(started: Started) -> str:
+    """Return engine, GPUs and knobs."""
+    knobs = [f"{k}={v}" for k, v in started.knobs.items() if not k.startswith(WORKLOAD_PREFIX)]
+    host = f"{started.engine} on {started.n_gpus} x {started.gpu}"
+    return f"{host} ({', '.join(knobs)})" if knobs else host
+
+
+def describe(configuration: Configuration) -> str:
+    """Return a configuration in a few words."""
+    lengths = f"{configuration.input_len}/{configuration.output_len}"
+    return (
+        f"{configuration.engine} · {configuration.n_gpus} GPU · "
+        f"batch {configuration.batch_size} · {lengths}"
+    )
+
+
+def outcome(record: RunRecord) -> str:
+    """Return what came of a configuration in a few words."""
+    if record.status != "completed" or record.output_throughput is None:
+        first = (record.notes or "").strip().partition("\n")[0]
+        return f"{record.status.replace('_', ' ')}: {first[:_LONGEST_NOTE]}"
+    spread = "" if record.throughput_ci95 is None else f" ±{record.throughput_ci95:.1%}"
+    return f"{record.output_throughput:.1f} tok/s{spread}"
