@@ -26,7 +26,7 @@ from autotune.records import Configuration, RunRecord
 from autotune.session import EngineSession
 
 SOURCE = "autotune"
-_NOTE_CHARS = 1500
+_NOTE_CHARS, _SAME_WORDS = 1500, 80
 _TAIL_CHARS = 100_000
 
 
@@ -209,7 +209,9 @@ def _note(error: TrialError) -> str:
     words = last_words(error.log)
     cause = cause_of(message) or cause_of(words)
     head = message if cause is None or cause in message else f"{cause}: {message}"
-    quoted = "" if not words or words in head else f"\nthe engine's last words: {words}"
+    quoted = (
+        "" if not words or words[-_SAME_WORDS:] in head else f"\nthe engine's last words: {words}"
+    )
     return (head[:_NOTE_CHARS] + quoted[:_NOTE_CHARS]).encode(errors="replace").decode()
 
 

@@ -6,7 +6,7 @@ Results go to standard output, progress and remarks to standard error. Exit code
 
 import json
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,7 +15,15 @@ import click
 
 from autotune import __version__
 from autotune.cache import default_uri
-from autotune.errors import AutotuneError, InvalidConfigError
+from autotune.errors import AutotuneError
+from autotune.options import (
+    json_option,
+    read_counts,
+    search_options,
+    set_option,
+    tracking_uri_option,
+    workload_options,
+)
 
 _Command = Callable[..., Any]
 
@@ -45,59 +53,8 @@ class AutotuneGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _tracking_uri(command: _Command) -> _Command:
-    return click.option(
-        "--tracking-uri",
-        envvar="MLFLOW_TRACKING_URI",
-        default=default_uri,
-        show_default="sqlite:///mlruns/mlflow.db",
-        help="MLflow tracking URI of the store.",
-    )(command)
-
-
-def _as_json(command: _Command) -> _Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
-
-
-def _set_option(command: _Command) -> _Command:
-    return click.option(
-        "--set",
-        "knobs",
-        multiple=True,
-        callback=_settings,
-        metavar="NAME=VALUE",
-        help="A further engine argument by its own name; vllm.NAME is for one engine only, and a "
-        "list ([2048,8192]) holds alternatives for `run` to try.",
-    )(command)
-
-
 def _echo_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
-
-
-def _counts(_: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    from autotune.spec import parse_counts
-
-    try:
-        return None if value is None else parse_counts(value)
-    except InvalidConfigError as error:
-        raise click.BadParameter(str(error), param=parameter) from None
-
-
-def _settings(
-    _: click.Context, parameter: click.Parameter, values: Sequence[str]
-) -> dict[str, Any]:
-    """Read ``--set name=value``; the value is JSON where it parses as such, else text."""
-    settings: dict[str, Any] = {}
-    for item in values:
-        name, separator, text = item.partition("=")
-        if not separator or not name:
-            raise click.BadParameter(f"{item!r} must look like name=value", param=parameter)
-        try:
-            settings[name] = json.loads(text)
-        except ValueError:
-            settings[name] = text
-    return settings
 
 
 @click.group(
@@ -115,59 +72,25 @@ def main() -> None:
     """
 
 
-_SEARCH_OPTIONS = (
-    click.option(
-        "--strategy",
-        help="grid: everything, in order. random: a seeded draw. tpe: Optuna. surrogate: the "
-        "recommender's model, by expected improvement.  [default: grid]",
-    ),
-    click.option("--max-trials", type=int, help="Configurations to measure in all."),
-    click.option("--max-time", type=float, help="Seconds this session may take."),
-    click.option(
-        "--max-gpu-hours", type=float, help="GPUs x hours this session may take, starts included."
-    ),
-    click.option("--max-ttft-ms", type=float, help="Limit for the mean time to first token."),
-    click.option("--max-tpot-ms", type=float, help="Limit for the mean time per output token."),
-    click.option(
-        "--exhaustive",
-        is_flag=True,
-        help="Measure flat sweeps to their end. Otherwise a grid measures the largest batch that "
-        "fits, then goes up from the smallest, and ends where a batch size brought less than 2 % "
-        "over the one below it and nothing beyond is more than 2 % faster than the best so far.",
-    ),
-    click.option(
-        "--kept",
-        metavar="N_GPUSxBATCH",
-        help="The configuration served until now, as in 2x64 (or hf:1x16): measured first.",
-    ),
-    click.option("--seed", type=int, help="Seed of prompts and search.  [default: 0]"),
-)
-
-
-def _search_options(command: _Command) -> _Command:
-    for option in reversed(_SEARCH_OPTIONS):
-        command = option(command)
-    return command
-
-
 @main.command()
 @click.argument("study", required=False, type=click.Path(path_type=Path))
 @click.option("--model", help="Catalogue name, or a directory with a config.json.")
 @click.option("--engine", "engines", help="Engines, comma separated: vllm, hf.  [default: vllm]")
 @click.option("--gpu", help="The GPU this host must have.  [default: what is here]")
-@click.option("--n-gpus", callback=_counts, help="GPUs of one replica: 1,2 or 1:8.  [default: 1]")
 @click.option(
-    "--batch-sizes", callback=_counts, help="1:512 doubles, 1,3,7 lists.  [default: 1:512]"
+    "--n-gpus", callback=read_counts, help="GPUs of one replica: 1,2 or 1:8.  [default: 1]"
 )
-@click.option("--input-len", type=int, help="Prompt tokens a request.  [default: 512]")
-@click.option("--output-len", type=int, help="Generated tokens a request.  [default: 128]")
+@click.option(
+    "--batch-sizes", callback=read_counts, help="1:512 doubles, 1,3,7 lists.  [default: 1:512]"
+)
+@workload_options
 @click.option("--dtype", help="auto, float32, float16 or bfloat16.  [default: auto]")
 @click.option("--quantization", help="The engine's quantization method.")
-@_set_option
+@set_option
 @click.option(
     "--time-budget", type=float, help="Seconds of repeats a configuration.  [default: 60]"
 )
-@_search_options
+@search_options
 @click.option("--trust-remote-code", is_flag=True, help="Let the model run its own code.")
 @click.option(
     "--journal",
@@ -176,7 +99,7 @@ def _search_options(command: _Command) -> _Command:
 )
 @click.option("--resume", is_flag=True, help="Go on with the journal; repeat nothing.")
 @click.option("--tracking-uri", help="MLflow tracking URI.  [default: sqlite:///mlruns/mlflow.db]")
-@_as_json
+@json_option
 def run(
     study: Path | None,
     journal: Path | None,
@@ -225,8 +148,8 @@ def run(
     show_default=True,
     help="auto, runs (RunRecords as JSON lines or CSV) or published (the collected table).",
 )
-@_tracking_uri
-@_as_json
+@tracking_uri_option
+@json_option
 def import_(paths: tuple[Path, ...], format_name: str, tracking_uri: str, as_json: bool) -> None:
     """Log runs measured elsewhere: journals, exports, other people's results.
 
@@ -256,8 +179,8 @@ def import_(paths: tuple[Path, ...], format_name: str, tracking_uri: str, as_jso
     show_default=True,
     help="auto: only if it beats the surrogate in force.",
 )
-@_tracking_uri
-@_as_json
+@tracking_uri_option
+@json_option
 def train(promote: str, tracking_uri: str, as_json: bool) -> None:
     """Train the surrogate on the store's runs and register it in MLflow.
 
@@ -286,8 +209,8 @@ def train(promote: str, tracking_uri: str, as_json: bool) -> None:
     "--data", type=click.Path(path_type=Path), help="Runs to evaluate on.  [default: the store]"
 )
 @click.option("--engine", default="all", show_default=True, help="vllm, hf or all.")
-@_tracking_uri
-@_as_json
+@tracking_uri_option
+@json_option
 def evaluate(
     protocol: str, data: Path | None, engine: str, tracking_uri: str, as_json: bool
 ) -> None:
@@ -310,8 +233,8 @@ def evaluate(
 
 @main.command()
 @click.argument("configurations", type=click.Path(path_type=Path, dir_okay=False))
-@_tracking_uri
-@_as_json
+@tracking_uri_option
+@json_option
 def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
     """Predict the throughput of configurations, one JSON object a line, in the same order.
 
@@ -371,8 +294,8 @@ def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
     is_flag=True,
     help="Log to MLflow before returning (otherwise the next command that opens the store does).",
 )
-@_tracking_uri
-@_as_json
+@tracking_uri_option
+@json_option
 def recommend(
     model: str,
     confirm_runs: int,
@@ -429,9 +352,9 @@ def recommend(
     show_default=True,
     help="Seconds of repeats a configuration.",
 )
-@_set_option
-@_tracking_uri
-@_as_json
+@set_option
+@tracking_uri_option
+@json_option
 def confirm(
     recommendation: str,
     runs: int,
@@ -471,7 +394,7 @@ def confirm(
 
 
 @main.command()
-@_as_json
+@json_option
 def gpus(as_json: bool) -> None:
     """List the GPUs of the catalogue.
 
@@ -489,7 +412,7 @@ def gpus(as_json: bool) -> None:
 
 @main.command()
 @click.argument("filter_text", required=False, default="", metavar="[TEXT]")
-@_as_json
+@json_option
 def models(filter_text: str, as_json: bool) -> None:
     """List the models of the catalogue whose name contains TEXT.
 
@@ -507,7 +430,7 @@ def models(filter_text: str, as_json: bool) -> None:
 
 @main.command()
 @click.option("--port", type=int, default=5000, show_default=True, help="Port on this machine.")
-@_tracking_uri
+@tracking_uri_option
 def ui(port: int, tracking_uri: str) -> None:
     """Open MLflow's UI on the store (on this machine only), after logging what is pending.
 
@@ -529,7 +452,7 @@ def ui(port: int, tracking_uri: str) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Only build the demo's model in this directory.",
 )
-@_tracking_uri
+@tracking_uri_option
 def demo(model_only: Path | None, tracking_uri: str) -> None:
     """Do the whole job in small: study a tiny model here, train, recommend, confirm.
 
@@ -550,7 +473,7 @@ def demo(model_only: Path | None, tracking_uri: str) -> None:
 
 @main.command()
 @click.argument("output", type=click.Path(path_type=Path, dir_okay=False, writable=True))
-@_tracking_uri
+@tracking_uri_option
 def export(output: Path, tracking_uri: str) -> None:
     """Write every run of the store as RunRecords: JSON lines, or CSV if OUTPUT ends in .csv.
 

@@ -12,6 +12,9 @@ from autotune.vocabulary import ENGINES, MODES
 
 _MOST = 2**53  # beyond it a whole number no longer survives a reader that has only floats
 
+# What a record's knobs say of its workload carries this in front; no engine argument has a dot.
+WORKLOAD_PREFIX = "workload."
+
 Knob = str | int | float | bool | None
 
 
@@ -143,6 +146,15 @@ class Configuration:
         check_count("input_len", self.input_len, optional=True)
         check_count("output_len", self.output_len, optional=True)
         check_knobs(self.knobs)
+
+    @property
+    def workload_knobs(self) -> dict[str, Knob]:
+        """What the knobs say of the requests, not of the engine, without the prefix."""
+        return {
+            name.removeprefix(WORKLOAD_PREFIX): value
+            for name, value in sorted(self.knobs.items())
+            if name.startswith(WORKLOAD_PREFIX)
+        }
 
 
 CONFIGURATION_FIELDS = tuple(f.name for f in dataclasses.fields(Configuration))

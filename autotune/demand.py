@@ -10,14 +10,14 @@ from autotune.checks import (
     check_share,
     refuse_setting,
 )
-from autotune.configuration import Knob
+from autotune.configuration import WORKLOAD_PREFIX, Knob
 from autotune.errors import InvalidConfigError
 from autotune.vocabulary import MODES
 
 DATASETS = ("random", "code_completion", "file")
+# About what arXiv 2408.01050 fed its models.
+CODE_PROMPT_LEN = 190
 LENGTH_DISTRIBUTIONS = ("fixed", "uniform", "lognormal")
-# What a record's knobs say of its workload carries this in front; no engine argument has a dot.
-WORKLOAD_PREFIX = "workload."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autotune.records import RunRecord
+from autotune.wording import describe_knobs, describe_workload
 
 # Okabe-Ito: told apart by every kind of colour vision; line styles tell GPU counts apart in print.
 ENGINE_COLORS = {
@@ -18,7 +19,7 @@ _STYLES = ("-", "--", "-.", ":")
 
 
 def landscape(records: Sequence[RunRecord], path: Path) -> Path:
-    """Draw output throughput over batch size, a line for each engine, GPU count and workload.
+    """Draw output throughput over batch size, a line for each engine start and workload.
 
     Whiskers are 95 % confidence intervals; crosses on the axis are configurations that failed.
     """
@@ -30,11 +31,10 @@ def landscape(records: Sequence[RunRecord], path: Path) -> Path:
     axes = figure.add_subplot()
     lines = sorted({_line(record) for record in records})
     for index, line in enumerate(lines):
-        engine, n_gpus, input_len, output_len = line
         own = sorted((r for r in records if _line(r) == line), key=lambda r: r.batch_size)
         measured = [r for r in own if r.is_measured]
         failed = [r.batch_size for r in own if r.status != "completed"]
-        color = ENGINE_COLORS[engine]
+        color = ENGINE_COLORS[own[0].engine]
         throughputs = [r.output_throughput or 0.0 for r in measured]
         axes.errorbar(
             [r.batch_size for r in measured],
@@ -46,7 +46,7 @@ def landscape(records: Sequence[RunRecord], path: Path) -> Path:
             marker=_MARKERS[index % len(_MARKERS)],
             linestyle=_STYLES[index % len(_STYLES)],
             capsize=3,
-            label=f"{engine}, {n_gpus} GPU{'s' if n_gpus > 1 else ''}, {input_len}/{output_len}",
+            label=", ".join(line),
         )
         axes.plot(failed, [0.0] * len(failed), "x", color=color, markersize=9)
     axes.set_xscale("log", base=2)
@@ -63,5 +63,7 @@ def landscape(records: Sequence[RunRecord], path: Path) -> Path:
     return path
 
 
-def _line(record: RunRecord) -> tuple[str, int, int, int]:
-    return (record.engine, record.n_gpus, record.input_len or 0, record.output_len or 0)
+def _line(record: RunRecord) -> tuple[str, ...]:
+    """Return what a line's points share, as its label says it."""
+    gpus = f"{record.n_gpus} GPU{'s' if record.n_gpus > 1 else ''}"
+    return (record.engine, gpus, describe_workload(record), *describe_knobs(record))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from autotune.bench import failed_to_start
-from autotune.demand import WORKLOAD_PREFIX
+from autotune.configuration import WORKLOAD_PREFIX
 from autotune.planning import Planned
 from autotune.records import Configuration, RunRecord
 
@@ -114,8 +114,7 @@ def _size(configuration: Configuration) -> tuple[float, float, float]:
 
 def _shape(configuration: Configuration) -> tuple[object, ...]:
     """Return how the requests come and vary, their number and lengths aside."""
-    own = sorted(k for k in configuration.knobs.items() if k[0].startswith(WORKLOAD_PREFIX))
-    return (configuration.mode, *own)
+    return (configuration.mode, *configuration.workload_knobs.items())
 
 
 def _halves(planned: Sequence[Planned]) -> list[list[Planned]]:

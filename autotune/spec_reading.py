@@ -6,7 +6,7 @@ from typing import Any
 
 from autotune.checks import parse_counts, refuse_setting
 from autotune.configuration import Knob
-from autotune.demand import MeasurePolicy, Slo, Workload
+from autotune.demand import CODE_PROMPT_LEN, MeasurePolicy, Slo, Workload
 from autotune.errors import InvalidConfigError, did_you_mean
 from autotune.kept import Kept, parse_kept
 from autotune.vocabulary import ENGINES
@@ -41,7 +41,19 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
 
 def _workloads(data: object) -> tuple[Workload, ...]:
     items = data if isinstance(data, list | tuple) else [data]
-    return tuple(_nested(Workload, "workload", item) for item in items)
+    return tuple(_nested(Workload, "workload", _with_its_defaults(item)) for item in items)
+
+
+def _with_its_defaults(data: object) -> object:
+    """Fill in what one setting of a workload says of another."""
+    if not isinstance(data, Mapping):
+        return data
+    implied: dict[str, object] = {}
+    if "dataset_path" in data:
+        implied["dataset_name"] = "file"
+    if data.get("dataset_name") == "code_completion":
+        implied["input_len"] = CODE_PROMPT_LEN
+    return implied | dict(data)
 
 
 def _policy(data: object) -> Any:

@@ -14,7 +14,18 @@ _NESTED = {
     "max_tpot_ms": ("slo", "max_tpot_ms"),
 }
 _RENAMED = {"max_time": "max_time_s"}
-_WORKLOAD = ("mode", "input_len", "output_len")
+_WORKLOAD = (
+    "mode",
+    "input_len",
+    "output_len",
+    "dataset_name",
+    "dataset_path",
+    "length_distribution",
+    "length_spread",
+    "num_prompts",
+    "request_rate",
+    "burstiness",
+)
 
 
 def study_from_options(path: Path | None, options: Mapping[str, Any]) -> StudySpec:
@@ -22,9 +33,9 @@ def study_from_options(path: Path | None, options: Mapping[str, Any]) -> StudySp
 
     Args:
         path: Study file, or ``None``.
-        options: ``StudySpec`` fields plus ``input_len``, ``output_len``, ``time_budget``,
-            ``max_time``, ``max_ttft_ms`` and ``max_tpot_ms``; ``None``, ``False`` and empty
-            mappings were not given.
+        options: ``StudySpec`` fields, ``Workload`` fields (one workload, in the place of the
+            file's), ``time_budget``, ``max_time``, ``max_ttft_ms`` and ``max_tpot_ms``; ``None``,
+            ``False`` and empty mappings were not given.
 
     Raises:
         InvalidConfigError: Naming the key or the value that cannot be.

@@ -6,7 +6,7 @@ from pathlib import Path
 from autotune.demand import Slo
 from autotune.limits import best_of, describe_limits, meets
 from autotune.records import RunRecord
-from autotune.wording import describe_start, outcome
+from autotune.wording import describe_start, describe_workload, outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +63,7 @@ class StudyResult:
     def note(self) -> str:
         """The parent run's description in Markdown."""
         rows = [
-            f"| {describe_start(r)} | {r.batch_size} | {r.input_len}/{r.output_len} "
-            f"| {outcome(r)} |"
+            f"| {describe_start(r)} | {r.batch_size} | {describe_workload(r)} | {outcome(r)} |"
             for r in self.records
         ]
         head = "| engine and GPUs | batch | tokens in/out | result |\n|---|---|---|---|"

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from autotune.configuration import Configuration, Knob
-from autotune.demand import WORKLOAD_PREFIX
+from autotune.configuration import WORKLOAD_PREFIX, Configuration, Knob
 from autotune.records import RunRecord
 
 _LONGEST_NOTE = 160
@@ -32,18 +31,31 @@ class Started(Protocol):
 
 def describe_start(started: Started) -> str:
     """Return engine, GPUs and knobs."""
-    knobs = [f"{k}={v}" for k, v in started.knobs.items() if not k.startswith(WORKLOAD_PREFIX)]
+    knobs = describe_knobs(started)
     host = f"{started.engine} on {started.n_gpus} x {started.gpu}"
     return f"{host} ({', '.join(knobs)})" if knobs else host
 
 
+def describe_knobs(started: Started) -> list[str]:
+    """Return the engine's own knobs, ``name=value`` each."""
+    return [f"{k}={v}" for k, v in started.knobs.items() if not k.startswith(WORKLOAD_PREFIX)]
+
+
 def describe(configuration: Configuration) -> str:
     """Return a configuration in a few words."""
-    lengths = f"{configuration.input_len}/{configuration.output_len}"
     return (
         f"{configuration.engine} · {configuration.n_gpus} GPU · "
-        f"batch {configuration.batch_size} · {lengths}"
+        f"batch {configuration.batch_size} · {describe_workload(configuration)}"
     )
+
+
+def describe_workload(configuration: Configuration) -> str:
+    """Return the lengths, and how the requests come and vary where it is not the plain way."""
+    settings = [f"{name}={value}" for name, value in configuration.workload_knobs.items()]
+    parts = [f"{configuration.input_len}/{configuration.output_len}", *settings]
+    if configuration.mode != "closed_batch":
+        parts.insert(1, configuration.mode)
+    return " ".join(parts)
 
 
 def outcome(record: RunRecord) -> str:

@@ -104,7 +104,10 @@ def price(
 
 
 def cell(configuration: Configuration) -> tuple[object, ...]:
-    """Return the place of a configuration in its landscape, engine version and knobs aside."""
+    """Return the place of a configuration in its landscape, engine version and knobs aside.
+
+    What the knobs say of the requests is part of the place.
+    """
     return (
         configuration.engine,
         configuration.model,
@@ -115,6 +118,7 @@ def cell(configuration: Configuration) -> tuple[object, ...]:
         configuration.output_len,
         configuration.mode,
         configuration.quantization,
+        *configuration.workload_knobs.items(),
     )
 
 

@@ -108,7 +108,14 @@ def _reason(record: RunRecord) -> str | None:
         return "model, GPU or format not in the catalogue"
     if record.status == "out_of_memory":
         return OUT_OF_MEMORY
-    return None if record.is_measured else "not measured"
+    if not record.is_measured:
+        return "not measured"
+    return "fewer requests offered than it could take" if is_throttled(record) else None
+
+
+def is_throttled(record: RunRecord) -> bool:
+    """Whether requests came at a rate of their own, which then bounds the throughput."""
+    return "request_rate" in record.workload_knobs
 
 
 def is_catalogued(record: RunRecord) -> bool:

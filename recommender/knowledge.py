@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autotune.records import Configuration, RunRecord
 from recommender.calibration import Cells, cells_of
-from recommender.dataset import is_catalogued
+from recommender.dataset import is_catalogued, is_throttled
 from recommender.facts import Facts, collect
 from recommender.feasibility import outcomes
 from recommender.intervals import ELSEWHERE, NOTHING, ON_TARGET, STATES
@@ -60,8 +60,9 @@ ENGINE, MODEL, GPU = 0, 1, 2
 
 
 def gather(configurations: Sequence[Configuration], known: Sequence[RunRecord]) -> Knowledge:
-    """Look questions and known runs up; suspect runs and runs not in the catalogue do not count."""
-    runs = nearest_runs(configurations, [run for run in known if not run.suspect])
+    """Look questions and known runs up; suspect, throttled and uncatalogued runs do not count."""
+    trusted = [run for run in known if not run.suspect and not is_throttled(run)]
+    runs = nearest_runs(configurations, trusted)
     runs = [run for run in runs if is_catalogued(run)]
     sources = {run.source for run in runs}
     source = sources.pop() if len(sources) == 1 else None

@@ -68,8 +68,9 @@ class LocalDevice:
                 dtype=self._query.dtype,
                 quantization=self._query.quantization,
                 knobs=self._knobs.get(configuration.engine, {}),
+                serving=configuration.mode == "serving",
             ),
             max_batch_size=max(self._largest, configuration.batch_size),
-            max_model_len=configuration.input_len + configuration.output_len,
+            max_model_len=workload.max_len,
         )
         return self._bench.run(start, workload, configuration.batch_size)

@@ -20,7 +20,7 @@ FENCES = {
     "torch": ("autotune/engines/",),
     "transformers": ("autotune/engines/",),
     "accelerate": ("autotune/engines/",),
-    "click": ("autotune/cli.py",),
+    "click": ("autotune/cli.py", "autotune/options.py"),
 }
 # autotune's modules from the inside out: each may import those of earlier lines only.
 LAYERS = (

@@ -1,0 +1,150 @@
+"""Options that commands share, and the long ones of ``run`` in their groups."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from autotune.cache import default_uri
+from autotune.errors import InvalidConfigError
+
+Command = Callable[..., Any]
+
+
+def tracking_uri_option(command: Command) -> Command:
+    """Which store; the variable MLflow itself reads counts too."""
+    return click.option(
+        "--tracking-uri",
+        envvar="MLFLOW_TRACKING_URI",
+        default=default_uri,
+        show_default="sqlite:///mlruns/mlflow.db",
+        help="MLflow tracking URI of the store.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Print the result as JSON."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def set_option(command: Command) -> Command:
+    """Engine arguments by their own names."""
+    return click.option(
+        "--set",
+        "knobs",
+        multiple=True,
+        callback=_settings,
+        metavar="NAME=VALUE",
+        help="A further engine argument by its own name; vllm.NAME is for one engine only, and a "
+        "list ([2048,8192]) holds alternatives for `run` to try.",
+    )(command)
+
+
+def read_counts(_: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """Read ``1:512`` or ``1,3,7``."""
+    from autotune.spec import parse_counts
+
+    try:
+        return None if value is None else parse_counts(value)
+    except InvalidConfigError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
+
+
+def _settings(
+    _: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> dict[str, Any]:
+    """Read ``--set name=value``; the value is JSON where it parses as such, else text."""
+    settings: dict[str, Any] = {}
+    for item in values:
+        name, separator, text = item.partition("=")
+        if not separator or not name:
+            raise click.BadParameter(f"{item!r} must look like name=value", param=parameter)
+        try:
+            settings[name] = json.loads(text)
+        except ValueError:
+            settings[name] = text
+    return settings
+
+
+_SEARCH_OPTIONS = (
+    click.option(
+        "--strategy",
+        help="grid: everything, in order. random: a seeded draw. tpe: Optuna. surrogate: the "
+        "recommender's model, by expected improvement.  [default: grid]",
+    ),
+    click.option("--max-trials", type=int, help="Configurations to measure in all."),
+    click.option("--max-time", type=float, help="Seconds this session may take."),
+    click.option(
+        "--max-gpu-hours", type=float, help="GPUs x hours this session may take, starts included."
+    ),
+    click.option("--max-ttft-ms", type=float, help="Limit for the mean time to first token."),
+    click.option("--max-tpot-ms", type=float, help="Limit for the mean time per output token."),
+    click.option(
+        "--exhaustive",
+        is_flag=True,
+        help="Measure flat sweeps to their end. Otherwise a grid measures the largest batch that "
+        "fits, then goes up from the smallest, and ends where a batch size brought less than 2 % "
+        "over the one below it and nothing beyond is more than 2 % faster than the best so far.",
+    ),
+    click.option(
+        "--kept",
+        metavar="N_GPUSxBATCH",
+        help="The configuration served until now, as in 2x64 (or hf:1x16): measured first.",
+    ),
+    click.option("--seed", type=int, help="Seed of prompts and search.  [default: 0]"),
+)
+
+_WORKLOAD_OPTIONS = (
+    click.option(
+        "--mode",
+        help="closed_batch: all prompts of a batch at once. stream: as many in flight as the batch "
+        "size says. serving: the same through the engine's HTTP server.  [default: closed_batch]",
+    ),
+    click.option("--input-len", type=int, help="Prompt tokens a request.  [default: 512]"),
+    click.option("--output-len", type=int, help="Generated tokens a request.  [default: 128]"),
+    click.option(
+        "--dataset-name",
+        help="random token ids, or code_completion (190 prompt tokens unless --input-len says "
+        "otherwise).  [default: random]",
+    ),
+    click.option(
+        "--dataset-path",
+        type=click.Path(),
+        help='Prompts from JSON lines: {"prompt": "..."} or {"prompt_token_ids": [...]}, with '
+        "output_len in every line or in none.",
+    ),
+    click.option("--length-distribution", help="fixed, uniform or lognormal.  [default: fixed]"),
+    click.option(
+        "--length-spread",
+        type=float,
+        help="Half width of uniform, deviation of lognormal lengths, as a share of the mean.",
+    ),
+    click.option(
+        "--num-prompts",
+        type=int,
+        help="Requests of a pass of stream and serving.  [default: 4 x batch size, 8 at least]",
+    ),
+    click.option(
+        "--request-rate",
+        type=float,
+        help="Requests a second offered in serving.  [default: the next as soon as one ends]",
+    ),
+    click.option("--burstiness", type=float, help="1 is a Poisson process.  [default: 1]"),
+)
+
+
+def search_options(command: Command) -> Command:
+    """How to search, within which budgets and limits."""
+    return _with(_SEARCH_OPTIONS, command)
+
+
+def workload_options(command: Command) -> Command:
+    """What requests to send, and how they come."""
+    return _with(_WORKLOAD_OPTIONS, command)
+
+
+def _with(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
