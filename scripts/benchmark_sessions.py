@@ -1,13 +1,14 @@
 """One engine start for all batch sizes against a start for each: configurations a minute.
 
 Usage: scripts/benchmark_sessions.py [--engine vllm] [--model DIR_OR_NAME] [--batch-sizes 1:1024]
-                                     [--restarts 1,32,512] [--input-len 200 --output-len 20]
+                                     [--restarts 32,128,512] [--input-len 200 --output-len 20]
                                      [--time-budget 2] [--primed]
 
 Both ways run the same engine with the same measuring policy in one run of this script. The way with
 restarts is timed on the batch sizes of --restarts, since its pace does not depend on how many there
-are. Ends with one line: speedup=<ratio of configurations a minute> max_difference=<largest relative
-difference in throughput between the two ways>
+are. Whether the two agree is measured at these sizes too, after the clock has stopped and until the
+95 % interval is within half a percent or 8 s have passed. Ends with one line: speedup=<ratio of
+configurations a minute> max_difference=<largest relative difference in throughput>
 """
 
 import argparse
@@ -15,13 +16,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from autotune.demo_model import build_demo_model
 from autotune.planning import resolve_host
 from autotune.session import EngineSession
 from autotune.spec import EngineConfig, MeasurePolicy, Workload, parse_counts
+
+PRECISE = MeasurePolicy(min_repeats=5, max_repeats=200, target_ci95=0.005, time_budget_s=8.0)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Tok/s by batch size, the seconds they took with the start, and the precise tok/s."""
+
+    throughput: dict[int, float]
+    seconds: float
+    precise: dict[int, float]
 
 
 def run_session(
@@ -30,23 +42,22 @@ def run_session(
     workload: Workload,
     policy: MeasurePolicy,
     log: Path,
-) -> tuple[dict[int, float], float]:
-    """Start once, measure every batch size; return tok/s by batch size, and the seconds it took."""
+    compared: Sequence[int] = (),
+) -> Timed:
+    """Start once and measure every batch size, then ``compared`` again and more precisely."""
     begin = time.perf_counter()
-    found = {}
     with EngineSession(config, log_path=log) as session:
-        session.start(
-            max_batch_size=max(batch_sizes),
-            max_model_len=workload.input_len + workload.output_len,
-        )
-        for batch_size in batch_sizes:
-            row: dict[str, Any] = session.measure(
-                batch_size=batch_size, workload=workload, policy=policy
-            )
-            found[batch_size] = float(row["output_throughput"])
-    seconds = time.perf_counter() - begin
-    print(f"batch sizes {', '.join(map(str, found))}: {seconds:.1f} s", file=sys.stderr, flush=True)
-    return found, seconds
+        session.start(max_batch_size=max(batch_sizes), max_model_len=workload.max_len)
+
+        def measure(batch_size: int, policy: MeasurePolicy) -> float:
+            row = session.measure(batch_size=batch_size, workload=workload, policy=policy)
+            return float(row["output_throughput"])
+
+        found = {batch_size: measure(batch_size, policy) for batch_size in batch_sizes}
+        seconds = time.perf_counter() - begin
+        sizes = ", ".join(map(str, found))
+        print(f"batch sizes {sizes}: {seconds:.1f} s", file=sys.stderr, flush=True)
+        return Timed(found, seconds, {size: measure(size, PRECISE) for size in compared})
 
 
 def arguments() -> argparse.Namespace:
@@ -55,7 +66,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--engine", default="vllm", help="vllm or hf")
     parser.add_argument("--model", help="catalogue name or directory (default: the demo's model)")
     parser.add_argument("--batch-sizes", default="1:1024", type=parse_counts)
-    parser.add_argument("--restarts", default="1,32,512", type=parse_counts)
+    parser.add_argument("--restarts", default="32,128,512", type=parse_counts)
     parser.add_argument("--input-len", type=int, default=200)
     parser.add_argument("--output-len", type=int, default=20)
     parser.add_argument("--time-budget", type=float, default=2.0, help="seconds of repeats each")
@@ -77,22 +88,24 @@ def main() -> None:
         # Kernels compiled at the first start of all are cached for both ways alike.
         if not options.primed:
             run_session(config, [1], workload, policy, log)
-        reused, reused_s = run_session(config, options.batch_sizes, workload, policy, log)
-        fresh: dict[int, float] = {}
-        fresh_s = 0.0
-        for batch_size in options.restarts:
-            found, seconds = run_session(config, [batch_size], workload, policy, log)
-            fresh |= found
-            fresh_s += seconds
-    reused_pace, fresh_pace = 60 * len(reused) / reused_s, 60 * len(fresh) / fresh_s
-    print(f"{options.engine} on {config.gpu}, {workload.input_len}/{workload.output_len} tokens")
+        sizes, compared = options.batch_sizes, options.restarts
+        reused = run_session(config, sizes, workload, policy, log, compared)
+        fresh = [run_session(config, [b], workload, policy, log, [b]) for b in compared]
+    report(f"{options.engine} on {config.gpu}", workload, reused, fresh)
+
+
+def report(where: str, workload: Workload, reused: Timed, fresh: Sequence[Timed]) -> None:
+    """Print both ways side by side."""
+    own = {size: tok_s for timed in fresh for size, tok_s in timed.precise.items()}
+    print(f"{where}, {workload.input_len}/{workload.output_len} tokens")
     print("| batch size | one start (tok/s) | a start each (tok/s) |\n|---|---|---|")
-    for batch_size, throughput in reused.items():
-        own = fresh.get(batch_size)
-        print(f"| {batch_size} | {throughput:.1f} | {'' if own is None else f'{own:.1f}'} |")
+    for size, throughput in reused.throughput.items():
+        cell = f"{own[size]:.1f}" if size in own else ""
+        print(f"| {size} | {reused.precise.get(size, throughput):.1f} | {cell} |")
+    reused_pace = 60 * len(reused.throughput) / reused.seconds
+    fresh_pace = 60 * len(fresh) / sum(timed.seconds for timed in fresh)
     print(f"configurations a minute: {reused_pace:.2f} and {fresh_pace:.2f}")
-    both = set(fresh) & set(reused)
-    difference = max((abs(reused[b] / fresh[b] - 1) for b in both), default=float("nan"))
+    difference = max(abs(reused.precise[size] / own[size] - 1) for size in own)
     print(f"speedup={reused_pace / fresh_pace:.2f} max_difference={difference:.4f}")
 
 

@@ -100,6 +100,45 @@ def test_json_holds_every_record(model_shop: Shop) -> None:
     assert (model_shop.folder / "mlruns" / "mlflow.db").exists()
 
 
+def test_a_stream_of_code_prompts_says_so_in_its_record(model_shop: Shop) -> None:
+    ran = model_shop(
+        *("run", "--model", "demo-model", "--engine", "hf", "--batch-sizes", "2", "--mode"),
+        *("stream", "--dataset-name", "code_completion", "--output-len", "4", "--num-prompts", "4"),
+        *("--time-budget", "1", "--max-ttft-ms", "60000", "--json"),
+    )
+    assert ran.code == 0, ran.err
+    (row,) = ran.json()
+    assert (row["mode"], row["input_len"], row["output_len"]) == ("stream", 190, 4)
+    assert row["knobs"] == {"workload.dataset_name": "code_completion", "workload.num_prompts": 4}
+    assert row["environment"]["mean_input_tokens"] == 190
+    assert row["environment"]["slo"] == {"max_ttft_ms": 60000, "max_tpot_ms": None}
+    assert row["request_goodput"] == pytest.approx(row["request_throughput"], rel=0.2)
+    assert "batch 2 · 190/4 stream dataset_name=code_completion" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--mode", "serving"), "has no server of its own"),
+        (("--request-rate", "2"), "need mode=serving"),
+        (("--num-prompts", "4"), "a closed batch has its batch size"),
+        (("--mode", "streem"), "Did you mean stream"),
+        (("--length-spread", "0.5"), "fixed lengths have no spread"),
+        (("--dataset-path", "none.jsonl"), "cannot read the prompts"),
+        (("--set", "torch_compil=true"), "Did you mean torch_compile"),
+        (("--set", "continuous_batching=3"), "true or false"),
+        (("--n-gpus", "2"), "n_gpus=2 is too many"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_an_engine_starts(
+    model_shop: Shop, options: tuple[str, ...], says: str
+) -> None:
+    ran = model_shop("run", "--model", "demo-model", "--engine", "hf", *options)
+    assert ran.code == 2, ran.err
+    assert says in ran.err
+    assert "starting" not in ran.err
+
+
 def _workers(shop: Shop) -> list[str]:
     """Return the command lines of engine workers that were started in the shop's folder."""
     found = []

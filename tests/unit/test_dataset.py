@@ -31,6 +31,10 @@ def test_measured_rows_are_kept_in_order():
         (_with(model="nobody/nothing"), "model, GPU or format not in the catalogue"),
         (_with(quantization="q3"), "model, GPU or format not in the catalogue"),
         (_with(status="crashed", output_throughput=None), "not measured"),
+        (
+            _with(mode="serving", knobs={"workload.request_rate": 2.0}),
+            "fewer requests offered than it could take",
+        ),
         (_with(status="out_of_memory", output_throughput=None), OUT_OF_MEMORY),
         (_with(output_throughput=1e7), "beats the roofline's peak"),
         (
