@@ -5,6 +5,8 @@ tags; together they give back the very record that went in. The store of record 
 columnar cache beside it (see ``cache.py``) is refreshed by whatever writes here.
 """
 
+import contextlib
+import fcntl
 import logging
 import os
 import subprocess
@@ -58,8 +60,9 @@ class Store:
         _quiet_migrations()
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            self.client = MlflowClient(tracking_uri=uri)
-            self.experiment_id = self._experiment()
+            with _one_at_a_time(self.directory):
+                self.client = MlflowClient(tracking_uri=uri)
+                self.experiment_id = self._experiment()
         except (*_FAILURES, OSError, ImportError, ValueError) as error:
             raise StoreError(f"cannot open the store {redact(uri)}: {_first(error)}") from error
 
@@ -228,6 +231,14 @@ class Store:
             token = page.token
             if not token:
                 return
+
+
+@contextlib.contextmanager
+def _one_at_a_time(directory: Path) -> Iterator[None]:
+    """Let one process of this host after the other open a store: MLflow builds its tables then."""
+    with (directory / ".opening.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _record(run: Run) -> RunRecord:

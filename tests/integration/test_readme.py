@@ -6,7 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from autotune.spec import StudySpec
+from autotune.vocabulary import MODES
 from tests.integration.conftest import AUTOTUNE, Shop
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +41,13 @@ def test_every_command_runs(demo: tuple[Shop, object], tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+def test_the_study_it_shows_is_one() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    spec = StudySpec.from_dict(yaml.safe_load(block))
+    assert {workload.mode for workload in spec.workloads} == set(MODES)
+    assert len(spec.knob_choices_of("vllm")) == 2
 
 
 def test_the_scripts_it_names_are_there_and_can_be_run() -> None:
