@@ -91,6 +91,14 @@ def main() -> None:
     "--time-budget", type=float, help="Seconds of repeats a configuration.  [default: 60]"
 )
 @search_options
+@click.option(
+    "--start-timeout", type=float, help="Seconds an engine start may take.  [default: 1800]"
+)
+@click.option(
+    "--stall-timeout",
+    type=float,
+    help="Seconds without a finished pass after which a run counts as hung.  [default: 600]",
+)
 @click.option("--trust-remote-code", is_flag=True, help="Let the model run its own code.")
 @click.option(
     "--journal",

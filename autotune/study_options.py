@@ -13,7 +13,11 @@ _NESTED = {
     "max_ttft_ms": ("slo", "max_ttft_ms"),
     "max_tpot_ms": ("slo", "max_tpot_ms"),
 }
-_RENAMED = {"max_time": "max_time_s"}
+_RENAMED = {
+    "max_time": "max_time_s",
+    "start_timeout": "start_timeout_s",
+    "stall_timeout": "stall_timeout_s",
+}
 _WORKLOAD = (
     "mode",
     "input_len",
@@ -34,8 +38,9 @@ def study_from_options(path: Path | None, options: Mapping[str, Any]) -> StudySp
     Args:
         path: Study file, or ``None``.
         options: ``StudySpec`` fields, ``Workload`` fields (one workload, in the place of the
-            file's), ``time_budget``, ``max_time``, ``max_ttft_ms`` and ``max_tpot_ms``; ``None``,
-            ``False`` and empty mappings were not given.
+            file's), ``time_budget``, ``max_time``, ``start_timeout``, ``stall_timeout``,
+            ``max_ttft_ms`` and ``max_tpot_ms``; ``None``, ``False`` and empty mappings were not
+            given.
 
     Raises:
         InvalidConfigError: Naming the key or the value that cannot be.

@@ -89,7 +89,8 @@ def test_a_second_study_on_the_same_gpu_is_refused(tmp_path: Path) -> None:
     assert second.returncode == 1
     assert f"another study (process {first.pid})" in error
     first.send_signal(signal.SIGTERM)
-    assert first.wait(timeout=60) == 130
+    first.communicate(timeout=60)
+    assert first.returncode == 130
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -104,7 +105,7 @@ def test_a_killed_study_leaves_no_process_and_no_memory_and_resumes(
     assert used_gb() > memory_before + 1
     groups = {os.getpgid(int(p.name)) for p in Path("/proc").iterdir() if is_child(p, process.pid)}
     process.kill()
-    process.wait()
+    process.communicate()
     deadline = time.monotonic() + 30
     while any(map(members, groups)) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -116,6 +116,19 @@ def test_a_stream_of_code_prompts_says_so_in_its_record(model_shop: Shop) -> Non
     assert "batch 2 · 190/4 stream dataset_name=code_completion" in ran.err
 
 
+def test_a_run_that_hangs_is_timed_out_and_tried_once_more(model_shop: Shop) -> None:
+    ran = model_shop(
+        *("run", "--model", "demo-model", "--engine", "hf", "--batch-sizes", "1", "--input-len"),
+        *("16", "--output-len", "1000", "--stall-timeout", "0.2", "--json"),
+    )
+    assert ran.code == 1
+    (row,) = ran.json()
+    assert row["status"] == "timed_out"
+    assert "no progress for 0.2 s" in row["notes"]
+    assert ran.err.count("starting hf") == 2
+    assert not _workers(model_shop)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
