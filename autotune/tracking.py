@@ -5,10 +5,7 @@ tags; together they give back the very record that went in. The store of record 
 columnar cache beside it (see ``cache.py``) is refreshed by whatever writes here.
 """
 
-import logging
-import os
-import subprocess
-import sys
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.cache import RecordCache, store_directory
 from autotune.errors import InvalidRecordError, StoreError
-from autotune.processes import end_group
 from autotune.records import METRIC_FIELDS, RunRecord
 from autotune.run_layout import (
     KIND,
@@ -33,12 +29,21 @@ from autotune.run_layout import (
     tags_of,
 )
 from autotune.spec import SEARCH_SETTINGS
+from autotune.store_process import (
+    SQLITE_PREFIX,
+    first_line,
+    prepare_database,
+    quiet_mlflow,
+    redact,
+    serve_ui,
+)
+
+__all__ = ["EXPERIMENT", "Store", "redact", "serve_ui"]
 
 EXPERIMENT = "autotune"
 # MLflow lets the database's own errors through in places.
 _FAILURES = (MlflowException, SQLAlchemyError)
 _PAGE = 1000
-_GRACE_S = 10.0
 
 
 class Store:
@@ -55,20 +60,21 @@ class Store:
         self.uri = uri
         self.directory = store_directory(uri)
         self.cache = RecordCache(self.directory)
-        _quiet_migrations()
+        quiet_mlflow()
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
+            prepare_database(uri)
             self.client = MlflowClient(tracking_uri=uri)
             self.experiment_id = self._experiment()
-        except (*_FAILURES, OSError, ImportError, ValueError) as error:
-            raise StoreError(f"cannot open the store {redact(uri)}: {_first(error)}") from error
+        except (*_FAILURES, sqlite3.Error, OSError, ImportError, ValueError) as error:
+            raise StoreError(f"cannot open the store {redact(uri)}: {first_line(error)}") from error
 
     def _experiment(self) -> str:
         found: Experiment | None = self.client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
         location = None
-        if self.uri.startswith("sqlite:"):
+        if self.uri.startswith(SQLITE_PREFIX):
             location = (self.directory / "artifacts").resolve().as_uri()
         return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
 
@@ -89,19 +95,23 @@ class Store:
             StoreError: When the store refuses; what was logged before it stays.
         """
         new: list[RunRecord] = []
+        studies: dict[str, str] = {}
         try:
             held = self._held_ids({record.session_id for record in records})
             for record in records:
                 if record.record_id not in held:
                     held.add(record.record_id)
                     path = None if attachment is None else attachment(record)
-                    self._log_one(record, self.study_run(record), path)
+                    study_id = _study_id(record)
+                    if study_id not in studies:
+                        studies[study_id] = self.study_run(record)
+                    self._log_one(record, studies[study_id], path)
                     new.append(record)
                 if on_logged is not None:
                     on_logged(record)
         except _FAILURES as error:
             raise StoreError(
-                f"the store {redact(self.uri)} refused a run: {_first(error)}"
+                f"the store {redact(self.uri)} refused a run: {first_line(error)}"
             ) from error
         finally:
             if new and not self.cache.extend(new):
@@ -110,7 +120,7 @@ class Store:
 
     def study_run(self, record: RunRecord) -> str:
         """Return the id of the parent run of the record's study, created when new."""
-        study_id = record.session_id or f"imported-{record.source}"
+        study_id = _study_id(record)
         for run in self._search(f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{study_id}'"):
             return str(run.info.run_id)
         tags = {
@@ -154,7 +164,7 @@ class Store:
             records = [_record(run) for run in self._search(query)]
         except _FAILURES as error:
             raise StoreError(
-                f"cannot read the store {redact(self.uri)}: {_first(error)}"
+                f"cannot read the store {redact(self.uri)}: {first_line(error)}"
             ) from error
         records.reverse()
         self.cache.replace(records)
@@ -230,40 +240,12 @@ class Store:
                 return
 
 
+def _study_id(record: RunRecord) -> str:
+    return record.session_id or f"imported-{record.source}"
+
+
 def _record(run: Run) -> RunRecord:
     try:
         return record_of(run.data.params, run.data.tags, run.data.metrics)
     except InvalidRecordError as error:
         raise StoreError(f"run {run.info.run_id} is not a RunRecord any more: {error}") from error
-
-
-def redact(uri: str) -> str:
-    """Return the URI without user name and password."""
-    scheme, separator, rest = uri.partition("://")
-    return scheme + separator + rest.rpartition("@")[2] if separator else uri
-
-
-def _first(error: Exception) -> str:
-    """Return the first line of what a library said, which may go on for pages."""
-    return (str(error).strip() or repr(error)).splitlines()[0]
-
-
-def _quiet_migrations() -> None:
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def serve_ui(uri: str, port: int) -> int:
-    """Run MLflow's own server on the store, on the loopback interface, until it is interrupted.
-
-    The server and its workers are gone when this returns, however it ends.
-    """
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    address = ["--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen([*command, *address], start_new_session=True)
-    try:
-        return process.wait()
-    finally:
-        end_group(process.pid, grace_s=_GRACE_S)
-        process.wait()
