@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from autotune.landscapes import Landscape
 from autotune.records import RunRecord
 
 # Okabe-Ito: told apart by every kind of colour vision; line styles tell GPU counts apart in print.
@@ -15,6 +16,7 @@ ENGINE_COLORS = {
 }
 _MARKERS = "osD^vPX*"
 _STYLES = ("-", "--", "-.", ":")
+_GRID_COLUMNS = 5
 
 
 def landscape(records: Sequence[RunRecord], path: Path) -> Path:
@@ -65,3 +67,38 @@ def landscape(records: Sequence[RunRecord], path: Path) -> Path:
 
 def _line(record: RunRecord) -> tuple[str, int, int, int]:
     return (record.engine, record.n_gpus, record.input_len or 0, record.output_len or 0)
+
+
+def landscape_grid(lands: Sequence[Landscape], path: Path) -> Path:
+    """Draw a panel a landscape: tok/s over batch size, a line for each number of GPUs."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    n_columns = min(len(lands), _GRID_COLUMNS)
+    n_rows = -(-len(lands) // n_columns)
+    figure = Figure(figsize=(3.0 * n_columns, 2.3 * n_rows), dpi=90, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(n_rows, n_columns, squeeze=False)
+    for axes, land in zip(grid.flat, lands, strict=False):
+        for index, n_gpus in enumerate(sorted({cell[0] for cell in land.cells})):
+            line = [(batch, y) for (n, batch), y in sorted(land.cells.items()) if n == n_gpus]
+            axes.plot(
+                [batch for batch, _ in line],
+                [y for _, y in line],
+                marker=_MARKERS[index % len(_MARKERS)],
+                linestyle=_STYLES[index % len(_STYLES)],
+                markersize=3,
+                label=f"{n_gpus} GPU{'s' if n_gpus > 1 else ''}",
+            )
+        axes.set_xscale("log", base=2)
+        axes.set_ylim(bottom=0)
+        title = f"{land.model.rpartition('/')[2]}, {land.input_len or '?'}/{land.output_len or '?'}"
+        axes.set_title(title, fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.legend(fontsize=6)
+    for axes in list(grid.flat)[len(lands) :]:
+        axes.set_axis_off()
+    figure.suptitle(f"{lands[0].engine} on {lands[0].gpu}: tok/s over batch size", fontsize=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return path

@@ -96,8 +96,11 @@ class Store:
         """
         new: list[RunRecord] = []
         studies: dict[str, str] = {}
+        sessions = {record.session_id for record in records}
+        was_empty = False
         try:
-            held = self._held_ids({record.session_id for record in records})
+            held = self._held_ids(sessions)
+            was_empty = not held and not _is_one_study(sessions)
             for record in records:
                 if record.record_id not in held:
                     held.add(record.record_id)
@@ -115,8 +118,15 @@ class Store:
             ) from error
         finally:
             if new and not self.cache.extend(new):
-                self.read()
+                self._fill_cache(new, complete=was_empty)
         return len(new)
+
+    def _fill_cache(self, new: Sequence[RunRecord], *, complete: bool) -> None:
+        """Write the first cache: of what was just logged, if that is all the store holds."""
+        if complete:
+            self.cache.replace(new)
+        else:
+            self.read()
 
     def study_run(self, record: RunRecord) -> str:
         """Return the id of the parent run of the record's study, created when new."""
@@ -224,7 +234,7 @@ class Store:
 
     def _held_ids(self, session_ids: set[str | None]) -> set[str]:
         query = f"tags.`{KIND}` = 'configuration'"
-        if len(session_ids) == 1 and None not in session_ids:
+        if _is_one_study(session_ids):
             query += f" and tags.`{STUDY_ID}` = '{next(iter(session_ids))}'"
         return {run.data.tags[RECORD_ID] for run in self._search(query)}
 
@@ -238,6 +248,10 @@ class Store:
             token = page.token
             if not token:
                 return
+
+
+def _is_one_study(session_ids: set[str | None]) -> bool:
+    return len(session_ids) == 1 and None not in session_ids
 
 
 def _study_id(record: RunRecord) -> str:

@@ -95,7 +95,9 @@ def main() -> None:
         uri = f"sqlite:///{Path(folder).resolve()}/ours/mlflow.db"
         store = Store(uri)
         import_s = seconds(lambda: store.log(records))
-        print(f"{chosen.rows} runs in: {import_s:.1f} s, {import_s / len(records) * 1e3:.1f} ms each")
+        print(
+            f"{chosen.rows} runs in: {import_s:.1f} s, {import_s / len(records) * 1e3:.1f} ms each"
+        )
         prepare(records[:1])
         read_s = seconds(lambda: read_dataset(store))
         print(f"{chosen.rows} runs out, warm: {read_s:.2f} s")
