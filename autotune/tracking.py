@@ -17,18 +17,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.cache import RecordCache, store_directory
 from autotune.errors import InvalidRecordError, StoreError
-from autotune.records import METRIC_FIELDS, RunRecord
+from autotune.records import RunRecord
 from autotune.run_layout import (
     KIND,
     PARENT,
     RECORD_ID,
     STUDY_ID,
+    metrics_of,
     params_of,
     record_of,
-    short_name,
+    study_id_of,
+    study_params,
+    study_tags,
     tags_of,
 )
-from autotune.spec import SEARCH_SETTINGS
 from autotune.store_process import (
     SQLITE_PREFIX,
     first_line,
@@ -105,7 +107,7 @@ class Store:
                 if record.record_id not in held:
                     held.add(record.record_id)
                     path = None if attachment is None else attachment(record)
-                    study_id = _study_id(record)
+                    study_id = study_id_of(record)
                     if study_id not in studies:
                         studies[study_id] = self.study_run(record)
                     self._log_one(record, studies[study_id], path)
@@ -130,21 +132,12 @@ class Store:
 
     def study_run(self, record: RunRecord) -> str:
         """Return the id of the parent run of the record's study, created when new."""
-        study_id = _study_id(record)
+        study_id = study_id_of(record)
         for run in self._search(f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{study_id}'"):
             return str(run.info.run_id)
-        tags = {
-            KIND: "study",
-            STUDY_ID: study_id,
-            "source": record.source,
-            "mlflow.runName": f"{short_name(record.model)} · study · {record.gpu}"
-            if record.session_id
-            else f"import · {record.source}",
-        }
-        run = self.client.create_run(self.experiment_id, tags=tags)
-        params = {"model": record.model, "gpu": record.gpu} if record.session_id else {}
-        params |= {k: record.environment[k] for k in SEARCH_SETTINGS if k in record.environment}
-        self.client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in params.items()])
+        run = self.client.create_run(self.experiment_id, tags=study_tags(record))
+        params = [Param(name, value) for name, value in study_params(record).items()]
+        self.client.log_batch(run.info.run_id, params=params)
         return str(run.info.run_id)
 
     def finish_study(
@@ -218,14 +211,11 @@ class Store:
     def _log_one(self, record: RunRecord, parent: str, attachment: Path | None) -> None:
         tags = {PARENT: parent, **tags_of(record)}
         run = self.client.create_run(self.experiment_id, tags=tags)
-        params = params_of(record)
-        metrics = {
-            name: value for name in METRIC_FIELDS if (value := getattr(record, name)) is not None
-        }
+        at = run.info.start_time
         self.client.log_batch(
             run.info.run_id,
-            metrics=[Metric(k, float(v), run.info.start_time, 0) for k, v in metrics.items()],
-            params=[Param(k, v) for k, v in params.items()],
+            metrics=[Metric(name, value, at, 0) for name, value in metrics_of(record).items()],
+            params=[Param(name, value) for name, value in params_of(record).items()],
         )
         if attachment is not None and attachment.is_file():
             self.client.log_artifact(run.info.run_id, str(attachment))
@@ -252,10 +242,6 @@ class Store:
 
 def _is_one_study(session_ids: set[str | None]) -> bool:
     return len(session_ids) == 1 and None not in session_ids
-
-
-def _study_id(record: RunRecord) -> str:
-    return record.session_id or f"imported-{record.source}"
 
 
 def _record(run: Run) -> RunRecord:

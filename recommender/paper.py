@@ -1,4 +1,4 @@
-"""The findings of arXiv 2408.01050 recomputed from records: RQ2's tables, RQ3, RQ4.
+"""The findings of arXiv 2408.01050 recomputed from records: RQ3 and RQ4.
 
 RQ4's gain of re-tuning, per model at 5 new tokens: the best on the target over the target's
 throughput at the origin's best configuration, minus 1, in percent. The origin's best is taken among
@@ -8,11 +8,10 @@ the configurations that came to a throughput on both GPUs.
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from autotune.importers.infpop import ENGINES, MODELS
-from autotune.importers.infpop_labels import GPUS, ROUNDING, read_tables
+from autotune.errors import InvalidRecordError
+from autotune.importers.infpop_labels import GPUS
 from autotune.landscapes import Cell, Landscape, best_cell, landscapes_of
 from autotune.records import RunRecord
 
@@ -93,23 +92,6 @@ class GpuEffect:
     best_ratio: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableCheck:
-    """RQ2's tables beside the records, cell by cell.
-
-    Attributes:
-        compared: Cells with a throughput in either.
-        differing: (table's GPU, model, engine, GPUs, batch) beyond the tables' rounding.
-        bests: (model, engine, GPU, GPUs) whose best batch size was compared.
-        bests_differing: Of these, whose best is another (to the tables' rounding).
-    """
-
-    compared: int
-    differing: tuple[str, ...]
-    bests: int
-    bests_differing: tuple[str, ...]
-
-
 def paper_landscapes(records: Sequence[RunRecord], *, with_suspect: bool) -> list[Landscape]:
     """Return the landscapes of 5 new tokens, as the paper draws them."""
     wanted = [record for record in records if record.output_len == NEW_TOKENS]
@@ -134,7 +116,11 @@ def retuning_gain(model: str, origin: Mapping[Cell, float], target: Mapping[Cell
 
 
 def gains(lands: Sequence[Landscape], direction: Direction) -> list[Gain]:
-    """Return the gain of each model that has a configuration that ran on both GPUs."""
+    """Return the gain of each model that has a configuration that ran on both GPUs.
+
+    Raises:
+        InvalidRecordError: When there is no such model.
+    """
     found = []
     origins = _cells(lands, direction.engine, direction.origin)
     targets = _cells(lands, direction.engine, direction.target)
@@ -149,6 +135,11 @@ def gains(lands: Sequence[Landscape], direction: Direction) -> list[Gain]:
         )
         if set(origin) & set(target):
             found.append(retuning_gain(model, origin, target))
+    if not found:
+        raise InvalidRecordError(
+            f"no model ran with {direction.engine} on both {direction.origin} and "
+            f"{direction.target} at {NEW_TOKENS} new tokens: RQ4 needs the whole replication folder"
+        )
     return found
 
 
@@ -180,45 +171,3 @@ def _cells(lands: Sequence[Landscape], engine: str, gpu: str) -> dict[str, dict[
     return {
         land.model: dict(land.cells) for land in lands if (land.engine, land.gpu) == (engine, gpu)
     }
-
-
-def check_tables(lands: Sequence[Landscape], folder: Path) -> TableCheck:
-    """Compare the landscapes with the published RQ2 tables of a folder, both ways."""
-    ours: dict[tuple[str, str, str, int, int], float] = {
-        (land.gpu, land.model, land.engine, *cell): value
-        for land in lands
-        for cell, value in land.cells.items()
-    }
-    theirs = {
-        (GPUS[name], MODELS[model], ENGINES[engine], n_gpus, batch): value
-        for name, table in read_tables(folder).items()
-        for (model, engine, n_gpus, batch), value in table.items()
-    }
-    keys = sorted(set(ours) | set(theirs))
-    sweeps = sorted({key[:4] for key in keys})
-    return TableCheck(
-        compared=len(keys),
-        differing=tuple(_name(k) for k in keys if not _agree(ours.get(k), theirs.get(k))),
-        bests=len(sweeps),
-        bests_differing=tuple(_name(s) for s in sweeps if not _same_best(s, ours, theirs)),
-    )
-
-
-def _agree(one: float | None, other: float | None) -> bool:
-    return one is not None and other is not None and abs(one - other) <= ROUNDING
-
-
-def _same_best(
-    sweep: tuple[str, str, str, int],
-    ours: Mapping[tuple[str, str, str, int, int], float],
-    theirs: Mapping[tuple[str, str, str, int, int], float],
-) -> bool:
-    """Return whether our fastest batch size is one of the table's fastest, which are rounded."""
-    mine = {key: value for key, value in ours.items() if key[:4] == sweep}
-    table = {key: value for key, value in theirs.items() if key[:4] == sweep}
-    top = max(mine, key=lambda key: mine[key], default=None)
-    return top is not None and top in table and table[top] == max(table.values())
-
-
-def _name(key: Sequence[str | int]) -> str:
-    return " ".join(str(part) for part in key)

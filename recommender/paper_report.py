@@ -10,7 +10,6 @@ from autotune.records import RunRecord
 from recommender.paper import (
     DIRECTIONS,
     Direction,
-    check_tables,
     gains,
     gpu_effect,
     mean_percent,
@@ -18,6 +17,7 @@ from recommender.paper import (
     plotted,
 )
 from recommender.paper_gain import RUNS, Harvest
+from recommender.paper_tables import check_tables
 
 _RQ4_HEAD = (
     "| engine | change | models | mean gain | without gains of 300 % and more | the paper "

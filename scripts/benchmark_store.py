@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autotune.cache import RecordCache
-from autotune.records import METRIC_FIELDS, RunRecord
-from autotune.run_layout import params_of
+from autotune.records import RunRecord
+from autotune.run_layout import metrics_of, params_of
 from autotune.tracking import EXPERIMENT, Store
 from recommender.dataset import prepare
 
@@ -67,8 +67,7 @@ def log_plainly(uri: str, records: Sequence[RunRecord]) -> None:
     for record in records:
         with mlflow.start_run():
             mlflow.log_params(params_of(record))
-            values = {name: getattr(record, name) for name in METRIC_FIELDS}
-            mlflow.log_metrics({k: float(v) for k, v in values.items() if v is not None})
+            mlflow.log_metrics(metrics_of(record))
 
 
 def read_plainly(uri: str) -> None:

@@ -12,7 +12,6 @@ from autotune.records import RunRecord
 from recommender.paper import (
     DIRECTIONS,
     Direction,
-    check_tables,
     gains,
     mean_percent,
     paper_landscapes,
@@ -21,6 +20,7 @@ from recommender.paper import (
 )
 from recommender.paper_gain import RUNS, Harvest, achieved, optimiser_gains
 from recommender.paper_report import paper_report
+from recommender.paper_tables import check_tables
 from tests.records import record
 from tests.shared_data import INFPOP, needs_infpop
 
@@ -58,6 +58,12 @@ def test_the_odd_batch_is_left_out_where_the_paper_does() -> None:
     assert up.percent == 0.0
     [down] = gains(lands, by_name[("vllm", "downgrade")])
     assert down.percent == 100.0
+
+
+def test_a_folder_without_both_gpus_is_refused() -> None:
+    lands = paper_landscapes([_run("V100-32GB", 8, 10.0)], with_suspect=True)
+    with pytest.raises(InvalidRecordError, match="no model ran with hf on both"):
+        gains(lands, DIRECTIONS[0])
 
 
 def test_a_failed_choice_loses_everything() -> None:
