@@ -17,11 +17,14 @@ from autotune.records import RunRecord
 
 EVERYTHING = "all"
 FEWEST_CELLS = 2
+MOST_PANELS = 60
+# MLflow's tags hold 8000 characters
+_LONGEST_NOTE = 6000
 _HEAD = (
-    "| engine | model | GPU | tokens in/out | measured | failed | best GPUs x batch | tok/s "
-    "| local maxima | batch steps down | GPU steps down |"
+    "| engine | model | GPU | tokens in/out | settings | measured | failed | best GPUs x batch "
+    "| tok/s | local maxima | batch steps down | GPU steps down |"
 )
-_RULE = "|---|---|---|---|--:|--:|---|--:|--:|--:|--:|"
+_RULE = "|---|---|---|---|---|--:|--:|---|--:|--:|--:|--:|"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ def report_study(study: str, tracking_uri: str, folder: Path | None = None) -> R
         document_id=f"{study}-{len(records)}",
         params={"study": study},
         metrics={"n_runs": float(len(records)), "n_landscapes": float(len(lands))},
-        note=text,
+        note=text if len(text) <= _LONGEST_NOTE else irregularity(lands),
         artifacts=[report.markdown, *report.pictures],
     )
     return report
@@ -89,7 +92,10 @@ def write_report(folder: Path, text: str, pictures: Sequence[Path], summary: str
 
 
 def draw_all(lands: Sequence[Landscape], folder: Path) -> list[Path]:
-    """Draw one picture an engine and GPU, a panel a landscape; single cells are left out."""
+    """Draw one picture an engine and GPU, a panel a landscape of two cells or more.
+
+    Of more than 60 landscapes the 60 with most cells are drawn; the picture says so.
+    """
     from autotune.plots import landscape_grid
 
     groups: dict[str, list[Landscape]] = {}
@@ -97,9 +103,15 @@ def draw_all(lands: Sequence[Landscape], folder: Path) -> list[Path]:
         if len(land.cells) >= FEWEST_CELLS:
             groups.setdefault(f"{land.engine}-{land.gpu}", []).append(land)
     return [
-        landscape_grid(group, folder / f"landscapes-{name}.png")
+        landscape_grid(_largest(group), folder / f"landscapes-{name}.png", n_all=len(group))
         for name, group in sorted(groups.items())
     ]
+
+
+def _largest(group: Sequence[Landscape]) -> list[Landscape]:
+    """Return the landscapes with most cells, in their order."""
+    ranked = sorted(range(len(group)), key=lambda k: -len(group[k].cells))
+    return [group[k] for k in sorted(ranked[:MOST_PANELS])]
 
 
 def landscape_table(lands: Sequence[Landscape]) -> str:
@@ -112,11 +124,13 @@ def _line(land: Landscape) -> str:
     found = "-" if best is None else f"{best[0]} x {best[1]}"
     top = "-" if best is None else f"{land.cells[best]:,.1f}"
     tokens = f"{land.input_len or '?'}/{land.output_len or '?'}"
+    settings = ", ".join(text for text in (land.mode, land.variant) if text)
     name = land.model.rpartition("/")[2]
     return (
-        f"| {land.engine} | {name} | {land.gpu} | {tokens} | {len(land.cells)} | {land.n_failed} "
-        f"| {found} | {top} | {len(local_maxima(land.cells))} "
-        f"| {_share(batch_steps(land.cells))} | {_share(gpu_steps(land.cells))} |"
+        f"| {land.engine} | {name} | {land.gpu} | {tokens} | {settings} "
+        f"| {len(land.cells)} | {land.n_failed} | {found} | {top} "
+        f"| {len(local_maxima(land.cells))} | {_share(batch_steps(land.cells))} "
+        f"| {_share(gpu_steps(land.cells))} |"
     )
 
 

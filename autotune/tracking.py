@@ -107,10 +107,7 @@ class Store:
                 if record.record_id not in held:
                     held.add(record.record_id)
                     path = None if attachment is None else attachment(record)
-                    study_id = study_id_of(record)
-                    if study_id not in studies:
-                        studies[study_id] = self.study_run(record)
-                    self._log_one(record, studies[study_id], path)
+                    self._log_one(record, self._parent(record, studies), path)
                     new.append(record)
                 if on_logged is not None:
                     on_logged(record)
@@ -207,6 +204,13 @@ class Store:
             self.client.log_artifact(run_id, str(path))
         self.client.set_terminated(run_id)
         return run_id
+
+    def _parent(self, record: RunRecord, known: dict[str, str]) -> str:
+        """Return the parent run's id, looked up once a study."""
+        study_id = study_id_of(record)
+        if study_id not in known:
+            known[study_id] = self.study_run(record)
+        return known[study_id]
 
     def _log_one(self, record: RunRecord, parent: str, attachment: Path | None) -> None:
         tags = {PARENT: parent, **tags_of(record)}

@@ -125,7 +125,7 @@ def _retuning_row(
 
 
 def _harvest(harvests: Sequence[Harvest]) -> str:
-    runs = " | ".join(f"{n} runs" for n in RUNS)
+    runs = " | ".join("1 run" if n == 1 else f"{n} runs" for n in RUNS)
     head = (
         f"| engine | change | models | to be had | {runs} | InfPop: to be had | 100 evaluations |"
     )
