@@ -54,7 +54,13 @@ class RecordCache:
             records = _from_columns(data["columns"], data["n"], model)
             if self.tail_path.exists():
                 tail = [from_json_line(line) for _, line in read_lines(self.tail_path)]
-                records += [r for r in tail if model is None or r.model == model]
+                # another process may have read the store while these were being logged
+                held = {record.record_id for record in records}
+                records += [
+                    r
+                    for r in tail
+                    if (model is None or r.model == model) and r.record_id not in held
+                ]
         except (OSError, ValueError, KeyError, TypeError, InvalidRecordError):
             return None
         return records
