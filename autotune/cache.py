@@ -17,7 +17,7 @@ from autotune.errors import InvalidRecordError
 from autotune.records import RECORD_FIELDS, RunRecord
 
 DEFAULT_DIRECTORY = Path("mlruns")
-_VERSION = 1
+_VERSION = 2
 
 
 def default_uri() -> str:
@@ -47,13 +47,20 @@ class RecordCache:
             model: Only this model's records (the others are never built, which saves time).
         """
         try:
-            data = json.loads(self.path.read_text(encoding="utf-8"))
-            if data["version"] != _VERSION:
+            head, _, body = self.path.read_text(encoding="utf-8").partition("\n")
+            if json.loads(head) != _head(body):
                 return None
+            data = json.loads(body)
             records = _from_columns(data["columns"], data["n"], model)
             if self.tail_path.exists():
                 tail = [from_json_line(line) for _, line in read_lines(self.tail_path)]
-                records += [r for r in tail if model is None or r.model == model]
+                # another process may have read the store while these were being logged
+                held = {record.record_id for record in records}
+                records += [
+                    r
+                    for r in tail
+                    if (model is None or r.model == model) and r.record_id not in held
+                ]
         except (OSError, ValueError, KeyError, TypeError, InvalidRecordError):
             return None
         return records
@@ -69,11 +76,14 @@ class RecordCache:
     def replace(self, records: Sequence[RunRecord]) -> None:
         """Write the whole cache; readers see the old one or the new one, never a part."""
         columns = _to_columns(records)
-        text = json.dumps(
-            {"version": _VERSION, "n": len(records), "columns": columns}, separators=(",", ":")
-        )
+        body = json.dumps({"n": len(records), "columns": columns}, separators=(",", ":"))
         self.tail_path.unlink(missing_ok=True)
-        write_atomically(self.path, text)
+        write_atomically(self.path, json.dumps(_head(body)) + "\n" + body)
+
+
+def _head(body: str) -> dict[str, Any]:
+    """Return what stands above the columns: a cache with another content is no cache."""
+    return {"version": _VERSION, "sha256": hashlib.sha256(body.encode()).hexdigest()}
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -494,6 +494,29 @@ def export(output: Path, tracking_uri: str) -> None:
     click.echo(f"{export_runs(output, tracking_uri)} runs written to {output}")
 
 
+@main.command()
+@click.argument("study")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write to.  [default: reports/STUDY beside the store]",
+)
+@_tracking_uri
+def report(study: str, output: Path | None, tracking_uri: str) -> None:
+    """Report a study's landscapes: the best configurations and how irregular throughput is.
+
+    STUDY is a study's id, or all. Markdown and pictures are written and logged to MLflow.
+
+    \b
+    Example:
+      autotune report all
+    """
+    from autotune.landscape_report import report_study
+
+    made = report_study(study, tracking_uri, output)
+    click.echo(f"{made.summary}\n{made.markdown}")
+
+
 def _confirm_here(
     recommendation_id: str, tracking_uri: str, runs: int, *, quiet: bool
 ) -> dict[str, Any]:

@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import InvalidConfigError, UsageError, did_you_mean
-from autotune.importers import published, runs
+from autotune.importers import infpop, published, runs
 from autotune.importers.base import ImportResult, Rejection
 from autotune.records import RECORD_FIELDS, RunRecord
 
 FORMATS: Mapping[str, Callable[[Path], ImportResult]] = {
     "runs": runs.read,
     "published": published.read,
+    "infpop": infpop.read,
 }
 _REASONS_SHOWN = 5
-_SOUGHT = "JSON lines or CSV of RunRecords (runs), the table of published measurements (published)"
+_SOUGHT = (
+    "JSON lines or CSV of RunRecords (runs), the table of published measurements (published), "
+    "allData.csv of arXiv 2408.01050 with its RQ2_tables (infpop)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,8 @@ def detect(path: Path) -> str:
     columns = {cell.strip() for cell in first.split(",")}
     if {"source_path", "engine", "output_throughput", "mode"} <= columns:
         return "published"
+    if set(infpop.COLUMNS) <= columns:
+        return "infpop"
     if {"engine", "model", "gpu"} <= columns & set(RECORD_FIELDS):
         return "runs"
     raise UsageError(f"{path} is of no known format; looked for {_SOUGHT}")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotune.records import CONFIGURATION_FIELDS, METRIC_FIELDS, RunRecord
+from autotune.spec import SEARCH_SETTINGS
 
 KIND, RECORD_ID, STUDY_ID = "autotune.kind", "autotune.record_id", "autotune.session_id"
 PARENT = "mlflow.parentRunId"
@@ -51,6 +52,36 @@ def tags_of(record: RunRecord) -> dict[str, str]:
         if getattr(record, name) is not None:
             tags[name] = str(getattr(record, name))
     return tags
+
+
+def metrics_of(record: RunRecord) -> dict[str, float]:
+    """Return what was measured as MLflow metrics; nulls are left out."""
+    values = {name: getattr(record, name) for name in METRIC_FIELDS}
+    return {name: float(value) for name, value in values.items() if value is not None}
+
+
+def study_id_of(record: RunRecord) -> str:
+    """Return the study of a record; imported rows without one make one study a source."""
+    return record.session_id or f"imported-{record.source}"
+
+
+def study_tags(record: RunRecord) -> dict[str, str]:
+    """Return the tags of the parent run that a record belongs to."""
+    imported = f"import · {record.source}"
+    named = f"{short_name(record.model)} · study · {record.gpu}"
+    return {
+        KIND: "study",
+        STUDY_ID: study_id_of(record),
+        "source": record.source,
+        "mlflow.runName": named if record.session_id else imported,
+    }
+
+
+def study_params(record: RunRecord) -> dict[str, str]:
+    """Return the params of the parent run: what a study has in common, and how it searched."""
+    params = {"model": record.model, "gpu": record.gpu} if record.session_id else {}
+    params |= {k: record.environment[k] for k in SEARCH_SETTINGS if k in record.environment}
+    return {name: str(value) for name, value in params.items()}
 
 
 def record_of(

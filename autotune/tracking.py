@@ -7,10 +7,7 @@ columnar cache beside it (see ``cache.py``) is refreshed by whatever writes here
 
 import contextlib
 import fcntl
-import logging
-import os
-import subprocess
-import sys
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,25 +19,35 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.cache import RecordCache, store_directory
 from autotune.errors import InvalidRecordError, StoreError
-from autotune.processes import end_group
-from autotune.records import METRIC_FIELDS, RunRecord
+from autotune.records import RunRecord
 from autotune.run_layout import (
     KIND,
     PARENT,
     RECORD_ID,
     STUDY_ID,
+    metrics_of,
     params_of,
     record_of,
-    short_name,
+    study_id_of,
+    study_params,
+    study_tags,
     tags_of,
 )
-from autotune.spec import SEARCH_SETTINGS
+from autotune.store_process import (
+    SQLITE_PREFIX,
+    first_line,
+    prepare_database,
+    quiet_mlflow,
+    redact,
+    serve_ui,
+)
+
+__all__ = ["EXPERIMENT", "Store", "redact", "serve_ui"]
 
 EXPERIMENT = "autotune"
 # MLflow lets the database's own errors through in places.
 _FAILURES = (MlflowException, SQLAlchemyError)
 _PAGE = 1000
-_GRACE_S = 10.0
 
 
 class Store:
@@ -57,21 +64,22 @@ class Store:
         self.uri = uri
         self.directory = store_directory(uri)
         self.cache = RecordCache(self.directory)
-        _quiet_migrations()
+        quiet_mlflow()
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             with _one_at_a_time(self.directory):
+                prepare_database(uri)
                 self.client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._experiment()
-        except (*_FAILURES, OSError, ImportError, ValueError) as error:
-            raise StoreError(f"cannot open the store {redact(uri)}: {_first(error)}") from error
+        except (*_FAILURES, sqlite3.Error, OSError, ImportError, ValueError) as error:
+            raise StoreError(f"cannot open the store {redact(uri)}: {first_line(error)}") from error
 
     def _experiment(self) -> str:
         found: Experiment | None = self.client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
         location = None
-        if self.uri.startswith("sqlite:"):
+        if self.uri.startswith(SQLITE_PREFIX):
             location = (self.directory / "artifacts").resolve().as_uri()
         return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
 
@@ -92,42 +100,44 @@ class Store:
             StoreError: When the store refuses; what was logged before it stays.
         """
         new: list[RunRecord] = []
+        studies: dict[str, str] = {}
+        sessions = {record.session_id for record in records}
+        was_empty = False
         try:
-            held = self._held_ids({record.session_id for record in records})
+            held = self._held_ids(sessions)
+            was_empty = not held and not _is_one_study(sessions)
             for record in records:
                 if record.record_id not in held:
                     held.add(record.record_id)
                     path = None if attachment is None else attachment(record)
-                    self._log_one(record, self.study_run(record), path)
+                    self._log_one(record, self._parent(record, studies), path)
                     new.append(record)
                 if on_logged is not None:
                     on_logged(record)
         except _FAILURES as error:
             raise StoreError(
-                f"the store {redact(self.uri)} refused a run: {_first(error)}"
+                f"the store {redact(self.uri)} refused a run: {first_line(error)}"
             ) from error
         finally:
             if new and not self.cache.extend(new):
-                self.read()
+                self._fill_cache(new, complete=was_empty)
         return len(new)
+
+    def _fill_cache(self, new: Sequence[RunRecord], *, complete: bool) -> None:
+        """Write the first cache: of what was just logged, if that is all the store holds."""
+        if complete:
+            self.cache.replace(new)
+        else:
+            self.read()
 
     def study_run(self, record: RunRecord) -> str:
         """Return the id of the parent run of the record's study, created when new."""
-        study_id = record.session_id or f"imported-{record.source}"
+        study_id = study_id_of(record)
         for run in self._search(f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{study_id}'"):
             return str(run.info.run_id)
-        tags = {
-            KIND: "study",
-            STUDY_ID: study_id,
-            "source": record.source,
-            "mlflow.runName": f"{short_name(record.model)} · study · {record.gpu}"
-            if record.session_id
-            else f"import · {record.source}",
-        }
-        run = self.client.create_run(self.experiment_id, tags=tags)
-        params = {"model": record.model, "gpu": record.gpu} if record.session_id else {}
-        params |= {k: record.environment[k] for k in SEARCH_SETTINGS if k in record.environment}
-        self.client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in params.items()])
+        run = self.client.create_run(self.experiment_id, tags=study_tags(record))
+        params = [Param(name, value) for name, value in study_params(record).items()]
+        self.client.log_batch(run.info.run_id, params=params)
         return str(run.info.run_id)
 
     def finish_study(
@@ -157,7 +167,7 @@ class Store:
             records = [_record(run) for run in self._search(query)]
         except _FAILURES as error:
             raise StoreError(
-                f"cannot read the store {redact(self.uri)}: {_first(error)}"
+                f"cannot read the store {redact(self.uri)}: {first_line(error)}"
             ) from error
         records.reverse()
         self.cache.replace(records)
@@ -198,17 +208,21 @@ class Store:
         self.client.set_terminated(run_id)
         return run_id
 
+    def _parent(self, record: RunRecord, known: dict[str, str]) -> str:
+        """Return the parent run's id, looked up once a study."""
+        study_id = study_id_of(record)
+        if study_id not in known:
+            known[study_id] = self.study_run(record)
+        return known[study_id]
+
     def _log_one(self, record: RunRecord, parent: str, attachment: Path | None) -> None:
         tags = {PARENT: parent, **tags_of(record)}
         run = self.client.create_run(self.experiment_id, tags=tags)
-        params = params_of(record)
-        metrics = {
-            name: value for name in METRIC_FIELDS if (value := getattr(record, name)) is not None
-        }
+        at = run.info.start_time
         self.client.log_batch(
             run.info.run_id,
-            metrics=[Metric(k, float(v), run.info.start_time, 0) for k, v in metrics.items()],
-            params=[Param(k, v) for k, v in params.items()],
+            metrics=[Metric(name, value, at, 0) for name, value in metrics_of(record).items()],
+            params=[Param(name, value) for name, value in params_of(record).items()],
         )
         if attachment is not None and attachment.is_file():
             self.client.log_artifact(run.info.run_id, str(attachment))
@@ -217,7 +231,7 @@ class Store:
 
     def _held_ids(self, session_ids: set[str | None]) -> set[str]:
         query = f"tags.`{KIND}` = 'configuration'"
-        if len(session_ids) == 1 and None not in session_ids:
+        if _is_one_study(session_ids):
             query += f" and tags.`{STUDY_ID}` = '{next(iter(session_ids))}'"
         return {run.data.tags[RECORD_ID] for run in self._search(query)}
 
@@ -241,40 +255,12 @@ def _one_at_a_time(directory: Path) -> Iterator[None]:
         yield
 
 
+def _is_one_study(session_ids: set[str | None]) -> bool:
+    return len(session_ids) == 1 and None not in session_ids
+
+
 def _record(run: Run) -> RunRecord:
     try:
         return record_of(run.data.params, run.data.tags, run.data.metrics)
     except InvalidRecordError as error:
         raise StoreError(f"run {run.info.run_id} is not a RunRecord any more: {error}") from error
-
-
-def redact(uri: str) -> str:
-    """Return the URI without user name and password."""
-    scheme, separator, rest = uri.partition("://")
-    return scheme + separator + rest.rpartition("@")[2] if separator else uri
-
-
-def _first(error: Exception) -> str:
-    """Return the first line of what a library said, which may go on for pages."""
-    return (str(error).strip() or repr(error)).splitlines()[0]
-
-
-def _quiet_migrations() -> None:
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def serve_ui(uri: str, port: int) -> int:
-    """Run MLflow's own server on the store, on the loopback interface, until it is interrupted.
-
-    The server and its workers are gone when this returns, however it ends.
-    """
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    address = ["--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen([*command, *address], start_new_session=True)
-    try:
-        return process.wait()
-    finally:
-        end_group(process.pid, grace_s=_GRACE_S)
-        process.wait()

@@ -1,5 +1,6 @@
 """Records through a real MLflow store on sqlite."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,39 @@ def test_a_damaged_database_is_named_and_left_alone(tmp_path: Path) -> None:
 def test_credentials_are_not_repeated_in_messages() -> None:
     assert redact("https://user:secret@host:5000/x") == "https://host:5000/x"
     assert redact("sqlite:///mlruns/mlflow.db") == "sqlite:///mlruns/mlflow.db"
+
+
+def _journal_mode(database: Path) -> str:
+    connection = sqlite3.connect(database)
+    try:
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def test_a_new_database_gets_a_write_ahead_log_and_an_old_one_stays(tmp_path: Path) -> None:
+    Store(f"sqlite:///{tmp_path}/new/mlflow.db")
+    assert _journal_mode(tmp_path / "new" / "mlflow.db") == "wal"
+    old = tmp_path / "old.db"
+    MlflowClient(f"sqlite:///{old}").search_experiments()
+    Store(f"sqlite:///{old}")
+    assert _journal_mode(old) == "delete"
+
+
+def test_another_may_read_what_is_logged_so_far(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    seen: list[int] = []
+    store, records = Store(uri), [record(batch_size=b) for b in (1, 2, 3)]
+    store.log(records, on_logged=lambda _: seen.append(len(Store(uri).read())))
+    assert seen == [1, 2, 3]
+    assert sorted(r.batch_size for r in store.cache.read() or []) == [1, 2, 3]
+
+
+def test_the_first_cache_holds_all_runs_of_a_store_that_others_wrote_to(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/mlflow.db")
+    store.log([record(batch_size=1)])
+    store.cache.path.unlink()
+    store.log([record(batch_size=2, session_id="20260102-000000-fedcba")])
+    store.cache.path.unlink()
+    store.log([record(batch_size=b, session_id=None, source="else") for b in (3, 4)])
+    assert sorted(r.batch_size for r in store.cache.read() or []) == [1, 2, 3, 4]

@@ -41,6 +41,13 @@ def test_a_damaged_cache_is_no_cache(tmp_path: Path, damage: str) -> None:
     assert cache.read() is None
 
 
+def test_a_cache_whose_content_was_changed_is_no_cache(tmp_path: Path) -> None:
+    cache = RecordCache(tmp_path)
+    cache.replace(RECORDS)
+    cache.path.write_text(cache.path.read_text().replace("1376.5", "9999.5"))
+    assert cache.read() is None
+
+
 def test_an_empty_cache_is_a_cache(tmp_path: Path) -> None:
     cache = RecordCache(tmp_path)
     cache.replace([])

@@ -1,0 +1,71 @@
+"""Recompute the findings of arXiv 2408.01050 from its replication folder, through MLflow.
+
+Usage: scripts/reproduce_paper.py FOLDER [--output DIR] [--tracking-uri URI] [--with-recommender]
+
+FOLDER holds allData.csv, RQ2_tables/ and results_hpo_*.json. The runs are imported into a store (a
+temporary one unless --tracking-uri names one), read back from it, and the report (report.md and
+pictures) is written and logged there. --with-recommender also plays our recommender's migrations
+with 0, 1, 3 and 5 runs on the target, which takes minutes.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from autotune.errors import AutotuneError
+from autotune.importers import infpop
+from autotune.importing import import_files
+from autotune.landscape_report import draw_all, write_report
+from autotune.tracking import Store
+from recommender.paper import paper_landscapes
+from recommender.paper_gain import harvest
+from recommender.paper_report import paper_report
+
+
+def reproduce(folder: Path, uri: str, output: Path, *, with_recommender: bool) -> str:
+    """Import, compute, write and log; return what to print."""
+    imported = import_files([folder / "allData.csv"], uri, format_name="infpop")
+    print(imported.text, file=sys.stderr)
+    store = Store(uri)
+    records = [r for r in store.cache.read() or store.read() if r.source == infpop.SOURCE]
+    harvests = harvest(records, folder) if with_recommender else []
+    made = paper_report(records, folder, harvests)
+    pictures = draw_all(paper_landscapes(records, with_suspect=True), output)
+    report = write_report(output, made.text, pictures, made.summary)
+    store.log_document(
+        kind="report",
+        name="report · arXiv 2408.01050",
+        document_id=f"paper-{len(records)}-{'with' if harvests else 'without'}-recommender",
+        params={"folder": folder.name, "runs": len(records)},
+        metrics=made.metrics,
+        note=made.summary,
+        artifacts=[report.markdown, *report.pictures],
+    )
+    return f"{made.summary}\n\nwritten to {report.markdown}"
+
+
+def main() -> int:
+    """Parse, reproduce, print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--output", type=Path, default=Path("paper-report"))
+    parser.add_argument("--tracking-uri")
+    parser.add_argument("--with-recommender", action="store_true")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        uri = chosen.tracking_uri or f"sqlite:///{temporary}/mlflow.db"
+        try:
+            print(
+                reproduce(
+                    chosen.folder, uri, chosen.output, with_recommender=chosen.with_recommender
+                )
+            )
+        except AutotuneError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
