@@ -501,7 +501,7 @@ def export(output: Path, tracking_uri: str) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder to write to.  [default: reports/STUDY beside the store]",
 )
-@_tracking_uri
+@tracking_uri_option
 def report(study: str, output: Path | None, tracking_uri: str) -> None:
     """Report a study's landscapes: the best configurations and how irregular throughput is.
 
