@@ -5,6 +5,7 @@ a checksum of its content, but GitHub packs archives anew, so an archive has no 
 and is taken with a warning that says so.
 """
 
+import hashlib
 import os
 import tarfile
 import warnings
@@ -101,37 +102,43 @@ def fetch(name: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return where fetched sources lie (``AUTOTUNE_CACHE``, or the user's cache)."""
+    """Return where fetched sources lie: ``AUTOTUNE_CACHE``, or the user's cache."""
     if chosen := os.environ.get("AUTOTUNE_CACHE"):
         return Path(chosen)
-    import pooch
-
-    return Path(pooch.os_cache("autotune"))
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autotune"
 
 
 def _retrieve(name: str, source: Source, folder: Path, wanted: Path) -> None:
-    import pooch
-
-    if source.sha256 is None:
-        warnings.warn(
-            f"{source.url} has no known SHA-256: it is pinned by commit {source.commit} alone",
-            stacklevel=3,
-        )
     try:
+        import pooch
+
         fetched = Path(
             pooch.retrieve(
                 source.url,
                 known_hash=None if source.sha256 is None else f"sha256:{source.sha256}",
-                fname=Path(source.url).name if source.is_archive else wanted.name,
+                fname=Path(source.url).name,
                 path=folder,
             )
         )
         if source.is_archive:
             _unpack(fetched, source, folder)
-    except (OSError, ValueError, tarfile.TarError) as error:
+    except (ImportError, OSError, ValueError, tarfile.TarError) as error:
         raise UsageError(_by_hand(name, source, wanted, error)) from error
     if not wanted.exists():
         raise UsageError(f"{source.url} holds no {source.path or 'file'}")
+    if source.sha256 is None:
+        _record_checksum(fetched, source)
+
+
+def _record_checksum(fetched: Path, source: Source) -> None:
+    """Write down the SHA-256 of what came, which nobody could tell beforehand, and say so."""
+    digest = hashlib.sha256(fetched.read_bytes()).hexdigest()
+    fetched.with_name(fetched.name + ".sha256").write_text(digest + "\n", encoding="utf-8")
+    warnings.warn(
+        f"{source.url} has no SHA-256 to check against: it is pinned by commit {source.commit} "
+        f"alone; what came has {digest}",
+        stacklevel=4,
+    )
 
 
 def _unpack(archive: Path, source: Source, folder: Path) -> None:

@@ -9,8 +9,8 @@ from autotune.errors import InvalidConfigError, UsageError, did_you_mean
 from autotune.gpus import find_gpu
 from autotune.import_summary import ImportedFile, ImportSummary
 from autotune.importers.aiconfigurator import installed_table
-from autotune.importers.base import ImportOptions, ImportResult
-from autotune.importers.formats import FORMATS, detect
+from autotune.importers.base import ImportOptions, ImportResult, Place
+from autotune.importers.formats import FOLDER_FORMATS, FORMATS, detect, recognised_files
 from autotune.importers.plausible import screen
 from autotune.models import find_model
 
@@ -38,7 +38,7 @@ def read_file(
     if path.is_file() and path.stat().st_size == 0:
         raise InvalidConfigError(f"{path} is empty: nothing to import")
     chosen = detect(path) if format_name == "auto" else format_name
-    result = FORMATS[chosen](path, options or ImportOptions())
+    result = _read(path, chosen, options or ImportOptions())
     return ImportedFile(
         path=path,
         format=chosen,
@@ -46,6 +46,21 @@ def read_file(
         rejected=result.rejected,
         places=result.places,
     )
+
+
+def _read(path: Path, format_name: str, options: ImportOptions) -> ImportResult:
+    """Read a file, or a folder: as one where the format has folders, else its files one by one."""
+    read = FORMATS[format_name]
+    if path.is_file() or format_name in FOLDER_FORMATS:
+        return read(path, options)
+    whole = ImportResult()
+    for file in recognised_files(path, format_name):
+        part = read(file, options)
+        rows = [Place(file=file, line=row) for row in range(1, len(part.records) + 1)]
+        whole.records.extend(part.records)
+        whole.places.extend(part.places or rows)
+        whole.rejected.extend(replace(r, file=r.file or file) for r in part.rejected)
+    return whole
 
 
 def screened(file: ImportedFile) -> ImportedFile:

@@ -57,6 +57,10 @@ FORMATS: Final[Mapping[str, Reader]] = {
     "aiperf": aiperf.read,
     "optimum-benchmark": optimum_benchmark.read,
 }
+# Formats whose readers take a whole folder; of the others each file is read by itself.
+FOLDER_FORMATS: Final = frozenset(
+    {"llm-pilot", "ml-energy", "vllm-bench", "guidellm", "aiperf", "optimum-benchmark"}
+)
 _PUBLISHED: Final = Signature(
     sought="the table of published measurements (source_path, engine, output_throughput, mode)",
     columns=frozenset({"source_path", "engine", "output_throughput", "mode"}),
@@ -111,9 +115,30 @@ def _recognise(head: Head, path: Path) -> str | None:
     return "runs" if is_lines or head.keys >= _RUNS_COLUMNS else None
 
 
+def recognised_files(path: Path, format_name: str) -> list[Path]:
+    """Return the files of a folder that are of a format.
+
+    Raises:
+        UsageError: When there is none.
+    """
+    found = [file for file in _candidates(path) if _recognise_or_none(file) == format_name]
+    if not found:
+        raise UsageError(f"{path} holds no file of the format {format_name}")
+    return found
+
+
+def _candidates(path: Path) -> list[Path]:
+    return [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+        and file.suffix in (".json", ".csv", ".md", ".jsonl", ".gz")
+        and not file.name.endswith(".rejected.jsonl")
+    ]
+
+
 def _detect_folder(path: Path) -> str:
-    names = [p for p in sorted(path.rglob("*")) if p.suffix in (".json", ".csv", ".md", ".jsonl")]
-    files = [p for p in names if not p.name.endswith(".rejected.jsonl")]
+    files = _candidates(path)
     found = {name for p in files[:_MOST_TRIED] if (name := _recognise_or_none(p)) is not None}
     if len(found) > 1:
         raise UsageError(

@@ -37,9 +37,10 @@ def screen(result: ImportResult, path: Path, *, may_be_cap: bool = False) -> Imp
     screened = ImportResult(rejected=list(result.rejected))
     seen: dict[str, Place] = {}
     for record, place in zip(result.records, places, strict=True):
-        first = seen.setdefault(record.record_id, place)
-        reason = _repeated(first) if first is not place else fault(record, may_be_cap=may_be_cap)
+        first = seen.get(record.record_id)
+        reason = _repeated(first) if first else fault(record, may_be_cap=may_be_cap)
         if reason is None:
+            seen[record.record_id] = place
             screened.records.append(record)
             screened.places.append(place)
         else:
