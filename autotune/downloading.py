@@ -7,6 +7,7 @@ and is taken with a warning that says so.
 
 import hashlib
 import os
+import shutil
 import tarfile
 import warnings
 from collections.abc import Mapping
@@ -95,8 +96,8 @@ def fetch(name: str) -> Path:
             f"{did_you_mean(name, SOURCES)}"
         )
     source, folder = SOURCES[name], cache_folder() / name / SOURCES[name].commit
-    wanted = folder / (source.path if source.is_archive else Path(source.path).name)
-    if not (wanted.exists() and _is_whole(source, folder)):
+    wanted = folder / (Path("files", source.path) if source.is_archive else Path(source.path).name)
+    if not wanted.exists():
         _retrieve(name, source, folder, wanted)
     return wanted
 
@@ -142,26 +143,23 @@ def _record_checksum(fetched: Path, source: Source) -> None:
 
 
 def _unpack(archive: Path, source: Source, folder: Path) -> None:
-    """Unpack the wanted part of an archive, without the folder that GitHub puts around it."""
+    """Unpack the wanted part of an archive, without the folder that GitHub puts around it.
+
+    It appears under its name only when it is whole.
+    """
+    partial = folder / "partial"
+    shutil.rmtree(partial, ignore_errors=True)
     with tarfile.open(archive) as tar:
         for member in tar.getmembers():
             inner = member.name.partition("/")[2]
             if member.isfile() and _lies_in(inner, source.path):
-                tar.extract(member.replace(name=inner, deep=False), folder, filter="data")
-    _mark(folder).touch()
+                tar.extract(member.replace(name=inner, deep=False), partial, filter="data")
+    if partial.exists():
+        partial.rename(folder / "files")
 
 
 def _lies_in(name: str, path: str) -> bool:
     return bool(name) and (not path or name == path or name.startswith(path + "/"))
-
-
-def _mark(folder: Path) -> Path:
-    """Return the file that says the archive was unpacked to its end."""
-    return folder / ".unpacked"
-
-
-def _is_whole(source: Source, folder: Path) -> bool:
-    return not source.is_archive or _mark(folder).exists()
 
 
 def _by_hand(name: str, source: Source, wanted: Path, error: Exception) -> str:
