@@ -25,6 +25,10 @@ __all__ = [
 ]
 
 
+# Formats of rows whose batch size may be a cap, and whose latencies may be medians.
+_LOOSE = frozenset({"runs", "published"})
+
+
 def read_file(
     path: Path, *, format_name: str = "auto", options: ImportOptions | None = None
 ) -> ImportedFile:
@@ -66,7 +70,7 @@ def _read(path: Path, format_name: str, options: ImportOptions) -> ImportResult:
 def screened(file: ImportedFile) -> ImportedFile:
     """Return the file with the rows that fail a check (see ``plausible``) among the rejected."""
     read = ImportResult(records=file.records, rejected=file.rejected, places=file.places)
-    result = screen(read, file.path, may_be_cap=file.format == "runs")
+    result = screen(read, file.path, may_be_cap=file.format in _LOOSE)
     return replace(file, records=result.records, rejected=result.rejected, places=result.places)
 
 

@@ -115,16 +115,21 @@ def _record(row: Row, options: ImportOptions) -> RunRecord:
         **_stats(values, "itl", "inter_chunk_latency"),
         **_stats(values, "e2el", "request_latency"),
         started_at=values.get("start_time"),
-        environment={
-            "measuring_tool": f"{SOURCE} {values.get('aiperf_version') or ''}".strip(),
-            "source_definition": DEFINITION,
-            "source_path": row.place.file.name,
-            "source_model": str(settings.get("model")),
-            REQUESTS: count(values, "request_count", "avg"),
-            "failed_requests": count(values, "error_request_count", "avg") or 0,
-            IN_FLIGHT: number(values, "effective_concurrency", "avg"),
-        },
+        environment=_circumstances(row, settings),
     )
+
+
+def _circumstances(row: Row, settings: Mapping[str, Any]) -> dict[str, Any]:
+    values = row.values
+    return {
+        "measuring_tool": f"{SOURCE} {values.get('aiperf_version') or ''}".strip(),
+        "source_definition": DEFINITION,
+        "source_path": row.place.file.name,
+        "source_model": settings.get("model"),
+        REQUESTS: count(values, "request_count", "avg"),
+        "failed_requests": count(values, "error_request_count", "avg") or 0,
+        IN_FLIGHT: number(values, "effective_concurrency", "avg"),
+    }
 
 
 def _stats(values: Mapping[str, Any], ours: str, theirs: str) -> dict[str, Any]:

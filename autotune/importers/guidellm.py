@@ -100,7 +100,7 @@ def _record(row: Row, options: ImportOptions) -> RunRecord:
             "measuring_tool": SOURCE,
             "source_definition": DEFINITION,
             "source_path": f"{row.place.file.name}#{row.place.line}",
-            "source_model": str(at(values, *model_keys)),
+            "source_model": at(values, *model_keys),
             REQUESTS: count(values, "metrics", "request_totals", "successful"),
             "failed_requests": count(values, "metrics", "request_totals", "errored"),
             IN_FLIGHT: number(values, "metrics", "request_concurrency", "successful", "mean"),

@@ -58,8 +58,11 @@ def _repeated(first: Place) -> str:
 
 
 def fault(record: RunRecord, *, may_be_cap: bool = False) -> str | None:
-    """Return why a record cannot be taken, or ``None``; failed configurations have no measures."""
-    if record.status != "completed":
+    """Return why a record cannot be taken, or ``None``.
+
+    Failed configurations have no measures, and what is marked suspect is kept as just that.
+    """
+    if record.status != "completed" or record.suspect:
         return None
     reason = _disorder(record) or _excess(record)
     return reason or _contradiction(record, may_be_cap=may_be_cap)

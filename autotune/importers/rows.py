@@ -88,9 +88,13 @@ def json_rows(path: Path) -> Iterator[Row]:
         for number_, item in enumerate(whole if isinstance(whole, list) else [whole], start=1):
             yield _json_row(path, number_, item, text)
         return
-    for line, part in enumerate(text.splitlines(), start=1):
-        if part.strip():
-            yield _json_row(path, line, _parse(part), part)
+    parts = [(line, part) for line, part in enumerate(text.splitlines(), start=1) if part.strip()]
+    objects = [(line, _parse(part), part) for line, part in parts]
+    if not any(isinstance(item, dict) for _, item, _ in objects):
+        # A damaged document of many lines is one row that cannot be read.
+        objects = [(1, None, text)]
+    for line, item, part in objects:
+        yield _json_row(path, line, item, part)
 
 
 def _parse(text: str) -> Any:

@@ -83,24 +83,25 @@ def _command(values: Mapping[str, Any]) -> str | None:
 
 
 def _record(row: Row, options: ImportOptions) -> RunRecord:
-    command = _command(row.values)
+    values = {key.replace("-", "_"): value for key, value in row.values.items()}
+    command = _command(values)
     if command is None:
         raise InvalidRecordError("not a result of vllm bench serve, throughput or latency")
     build = {"serve": _serve, "throughput": _throughput, "latency": _latency}
-    fields = {"environment": {}} | build[command](row.values, options)
+    fields = {"environment": {}} | build[command](values, options)
     fields["environment"] |= {
         "measuring_tool": f"vllm bench {command}",
         "source_definition": _DEFINITIONS[command],
         "source_path": row.place.file.name,
-        "source_model": str(row.values["model_id"]),
+        "source_model": str(values["model_id"]),
     }
     return RunRecord(
         source=SOURCE,
-        engine=options.engine or _ENGINES.get(str(row.values.get("backend")), "vllm"),
+        engine=options.engine or _ENGINES.get(str(values.get("backend")), "vllm"),
         engine_version=options.engine_version,
-        model=model_name(row.values, "model_id", options=options),
+        model=model_name(values, "model_id", options=options),
         gpu=gpu_name(None, options),
-        n_gpus=options.need("n_gpus", _world_size(row.values)),
+        n_gpus=options.need("n_gpus", _world_size(values)),
         status="completed",
         **fields,
     )
@@ -108,8 +109,7 @@ def _record(row: Row, options: ImportOptions) -> RunRecord:
 
 def _world_size(values: Mapping[str, Any]) -> int | None:
     """Return tensor x pipeline parallel size where a sweep wrote them down."""
-    tensor = count(values, "tensor_parallel_size")
-    stages = count(values, "pipeline_parallel_size")
+    tensor, stages = (count(values, f"{kind}_parallel_size") for kind in ("tensor", "pipeline"))
     return None if tensor is None and stages is None else (tensor or 1) * (stages or 1)
 
 

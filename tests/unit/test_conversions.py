@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from autotune.errors import InvalidRecordError, UsageError
 from autotune.importers.aiconfigurator import closed_loop_throughput
 from autotune.importers.llm_inference_bench import throughputs
 from autotune.importers.rows import measure, number
-from autotune.importing import ImportOptions, detect, read_file
+from autotune.importing import ImportOptions, detect, locate, read_file
 from tests.contract.importer_cases import (
     CLIENT,
     TRT_CSV,
@@ -157,7 +158,7 @@ def test_vllm_latency_is_that_of_a_batch(tmp_path):
 
 def test_a_sweep_s_settings_are_knobs_and_its_summary_is_not_read_twice(tmp_path):
     run = fixture(
-        "vllm_bench_serve_c4.json", lambda r: r | {"max_num_seqs": 8, "tensor_parallel_size": 2}
+        "vllm_bench_serve_c4.json", lambda r: r | {"max-num-seqs": 8, "tensor_parallel_size": 2}
     )
     files = {"s/run=0.json": run, "s/summary.json": b"[" + run + b"]"}
     [record] = read_file(put(tmp_path, files), options=replace(CLIENT, n_gpus=None)).records
@@ -251,3 +252,23 @@ def test_a_folder_of_tables_is_read_file_by_file(tmp_path):
     file = read_file(tmp_path)
     assert len(file.records) == 6
     assert {place.file.name for place in file.places} == {"a.csv", "b_v0.9.csv"}
+
+
+def test_a_damaged_json_document_is_one_refused_row(tmp_path):
+    files = {"a.json": ml_energy(), "b.json": ml_energy()[:-1].replace(b", ", b",\n")}
+    file = read_file(put(tmp_path, files))
+    assert len(file.records) == 1
+    [rejection] = file.rejected
+    assert rejection.file == tmp_path / "b.json"
+    assert "not a JSON object" in rejection.reason
+
+
+def test_the_installed_package_brings_its_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("autotune.importers.aiconfigurator.PACKAGE", "brings_a_table")
+    with pytest.raises(UsageError, match=r"autotune-serving\[aiconfigurator\]"):
+        locate(Path("aiconfigurator"), download=False)
+    table = tmp_path / "brings_a_table" / "systems" / "silicon_sample.csv"
+    put(tmp_path, {"brings_a_table/__init__.py": b"", str(table): b"id,isl\n"})
+    monkeypatch.syspath_prepend(tmp_path)
+    assert locate(Path("aiconfigurator"), download=False) == table

@@ -100,6 +100,10 @@ def test_a_failed_configuration_has_nothing_to_check():
     assert fault(record(mean_ttft_ms=None, mean_tpot_ms=None, **failed)) is None
 
 
+def test_what_is_known_to_be_suspect_is_kept_as_that():
+    assert fault(closed_loop(factor=3, suspect=True)) is None
+
+
 def test_a_good_row_after_a_refused_one_of_its_key_is_taken():
     rows = [closed_loop(factor=4), closed_loop(), closed_loop()]
     result = screen(ImportResult(records=rows), Path("table.csv"))
