@@ -154,23 +154,47 @@ def run(
     "format_name",
     default="auto",
     show_default=True,
-    help="auto, runs (RunRecords as JSON lines or CSV) or published (the collected table).",
+    help="auto recognises each by its content: runs (RunRecords as JSON lines or CSV), published "
+    "(the collected table), infpop, llm-inference-bench, llm-pilot, ml-energy, aiconfigurator, "
+    "trtllm, vllm-bench, guidellm, aiperf, optimum-benchmark.",
 )
+@click.option("--download", is_flag=True, help="PATHS name public sources: fetch them first.")
+@click.option("--engine", help="Engine behind the server that guidellm or aiperf loaded.")
+@click.option("--gpu", help="GPU, for files that do not say it (vllm-bench, guidellm, aiperf).")
+@click.option("--n-gpus", type=click.IntRange(min=1), help="GPUs of one replica, likewise.")
+@click.option("--engine-version", help="Version of the engine, likewise.")
+@click.option("--model", help="The model, where the file has only a path or an alias.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Sequences in flight, likewise.")
+@click.option("--input-len", type=click.IntRange(min=1), help="Prompt tokens, likewise.")
+@click.option("--output-len", type=click.IntRange(min=1), help="Generated tokens, likewise.")
 @tracking_uri_option
 @json_option
-def import_(paths: tuple[Path, ...], format_name: str, tracking_uri: str, as_json: bool) -> None:
+def import_(
+    paths: tuple[Path, ...],
+    format_name: str,
+    download: bool,
+    tracking_uri: str,
+    as_json: bool,
+    **added: Any,
+) -> None:
     """Log runs measured elsewhere: journals, exports, other people's results.
 
+    PATHS are files, folders, or names of sources (`aiconfigurator` reads the installed package).
     Good rows go in, bad rows go to FILE.rejected.jsonl with the reason (exit 1). Importing a file
     twice adds nothing.
 
     \b
     Example:
       autotune import gpu-node.jsonl
+      autotune import bench-results/ --gpu H100 --n-gpus 1 --engine-version 0.26.0
+      autotune import llm-pilot --download
     """
-    from autotune.importing import import_files
+    from autotune.importing import ImportOptions, import_files
 
-    summary = import_files(paths, tracking_uri, format_name=format_name)
+    options = ImportOptions(**added)
+    summary = import_files(
+        paths, tracking_uri, format_name=format_name, options=options, download=download
+    )
     if as_json:
         _echo_json(summary.to_dict())
     else:

@@ -1,153 +1,124 @@
 """``autotune import``: find the format, read it, set bad rows aside."""
 
-import gzip
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from autotune.errors import InvalidConfigError, UsageError, did_you_mean
-from autotune.importers import infpop, published, runs
-from autotune.importers.base import ImportResult, Rejection
-from autotune.records import RECORD_FIELDS, RunRecord
+from autotune.gpus import find_gpu
+from autotune.import_summary import ImportedFile, ImportSummary
+from autotune.importers.aiconfigurator import installed_table
+from autotune.importers.base import ImportOptions, ImportResult, Place
+from autotune.importers.formats import FOLDER_FORMATS, FORMATS, detect, recognised_files
+from autotune.importers.plausible import screen
+from autotune.models import find_model
 
-FORMATS: Mapping[str, Callable[[Path], ImportResult]] = {
-    "runs": runs.read,
-    "published": published.read,
-    "infpop": infpop.read,
-}
-_REASONS_SHOWN = 5
-_SOUGHT = (
-    "JSON lines or CSV of RunRecords (runs), the table of published measurements (published), "
-    "allData.csv of arXiv 2408.01050 with its RQ2_tables (infpop)"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedFile:
-    """One file that was read, and what it held."""
-
-    path: Path
-    format: str
-    records: list[RunRecord]
-    rejected: list[Rejection]
+__all__ = [
+    "FORMATS",
+    "ImportOptions",
+    "ImportSummary",
+    "ImportedFile",
+    "detect",
+    "import_files",
+    "read_file",
+]
 
 
-def read_file(path: Path, *, format_name: str = "auto") -> ImportedFile:
-    """Read one file; nothing is written.
+# Formats of rows whose batch size may be a cap, and whose latencies may be medians.
+_LOOSE = frozenset({"runs", "published"})
+
+
+def read_file(
+    path: Path, *, format_name: str = "auto", options: ImportOptions | None = None
+) -> ImportedFile:
+    """Read one file, or a folder of them; nothing is written, and the rows' sense is not checked.
 
     Raises:
         UsageError: When it does not exist, is empty or is of no known format.
     """
-    if not path.is_file():
-        raise InvalidConfigError(f"{path} is not a file")
-    if path.stat().st_size == 0:
+    if not path.exists():
+        raise InvalidConfigError(f"{path} is not a file or folder")
+    if path.is_file() and path.stat().st_size == 0:
         raise InvalidConfigError(f"{path} is empty: nothing to import")
     chosen = detect(path) if format_name == "auto" else format_name
-    result = FORMATS[chosen](path)
+    result = _read(path, chosen, options or ImportOptions())
     return ImportedFile(
         path=path,
         format=chosen,
         records=result.records,
         rejected=result.rejected,
+        places=result.places,
     )
 
 
-def set_rejected_aside(file: ImportedFile) -> Path | None:
+def _read(path: Path, format_name: str, options: ImportOptions) -> ImportResult:
+    """Read a file, or a folder: as one where the format has folders, else its files one by one."""
+    read = FORMATS[format_name]
+    if path.is_file() or format_name in FOLDER_FORMATS:
+        return read(path, options)
+    whole = ImportResult()
+    for file in recognised_files(path, format_name):
+        part = read(file, options)
+        rows = [Place(file=file, line=row) for row in range(1, len(part.records) + 1)]
+        whole.records.extend(part.records)
+        whole.places.extend(part.places or rows)
+        whole.rejected.extend(replace(r, file=r.file or file) for r in part.rejected)
+    return whole
+
+
+def screened(file: ImportedFile) -> ImportedFile:
+    """Return the file with the rows that fail a check (see ``plausible``) among the rejected."""
+    read = ImportResult(records=file.records, rejected=file.rejected, places=file.places)
+    result = screen(read, file.path, may_be_cap=file.format in _LOOSE)
+    return replace(file, records=result.records, rejected=result.rejected, places=result.places)
+
+
+def set_rejected_aside(file: ImportedFile, beside: Path | None = None) -> Path | None:
     """Write the refused rows to ``<file>.rejected.jsonl`` with line and reason; return its path."""
     if not file.rejected:
         return None
-    path = file.path.with_name(file.path.name + ".rejected.jsonl")
+    near = beside or file.path
+    path = near.with_name(near.name + ".rejected.jsonl")
     lines = (
-        json.dumps({"line": r.line, "reason": r.reason, "row": dict(r.row)}) + "\n"
+        json.dumps(
+            {"file": str(r.file or file.path), "line": r.line, "reason": r.reason}
+            | {"row": dict(r.row)}
+        )
+        + "\n"
         for r in file.rejected
     )
     path.write_text("".join(lines), encoding="utf-8")
     return path
 
 
-def detect(path: Path) -> str:
-    """Return the format of a file by its first line.
+def locate(asked: Path, *, download: bool) -> Path:
+    """Return the file or folder that the user means: a path, or the name of a public source.
 
     Raises:
-        UsageError: When none fits; says what was looked for.
+        UsageError: When a source is neither installed nor here, or cannot be fetched.
     """
-    first = _first_line(path)
-    if first.startswith("{"):
-        return "runs"
-    columns = {cell.strip() for cell in first.split(",")}
-    if {"source_path", "engine", "output_throughput", "mode"} <= columns:
-        return "published"
-    if set(infpop.COLUMNS) <= columns:
-        return "infpop"
-    if {"engine", "model", "gpu"} <= columns & set(RECORD_FIELDS):
-        return "runs"
-    raise UsageError(f"{path} is of no known format; looked for {_SOUGHT}")
+    if download:
+        from autotune.downloading import fetch
 
-
-def _first_line(path: Path) -> str:
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8") as file:
-            return str(file.readline(65536)).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportSummary:
-    """What an import did.
-
-    Attributes:
-        n_logged: Runs that were new to the store.
-        rejected_paths: Where each file's refused rows went.
-    """
-
-    files: tuple[ImportedFile, ...]
-    n_logged: int
-    rejected_paths: tuple[Path, ...]
-
-    @property
-    def n_rejected(self) -> int:
-        """Rows that were refused."""
-        return sum(len(file.rejected) for file in self.files)
-
-    @property
-    def text(self) -> str:
-        """One line a file, the first refusals, and the total."""
-        lines = []
-        for file in self.files:
-            lines.append(
-                f"{file.path} ({file.format}): {len(file.records)} good rows, "
-                f"{len(file.rejected)} refused"
-            )
-            lines += [f"  line {r.line}: {r.reason}" for r in file.rejected[:_REASONS_SHOWN]]
-            if len(file.rejected) > _REASONS_SHOWN:
-                lines.append(f"  and {len(file.rejected) - _REASONS_SHOWN} more")
-        lines += [f"refused rows written to {path}" for path in self.rejected_paths]
-        n_good = sum(len(file.records) for file in self.files)
-        return "\n".join([*lines, f"{self.n_logged} runs logged, {n_good - self.n_logged} known"])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values."""
-        return {
-            "files": [
-                {
-                    "path": str(file.path),
-                    "format": file.format,
-                    "good": len(file.records),
-                    "rejected": [{"line": r.line, "reason": r.reason} for r in file.rejected],
-                }
-                for file in self.files
-            ],
-            "logged": self.n_logged,
-            "rejected_paths": [str(path) for path in self.rejected_paths],
-        }
+        return fetch(str(asked))
+    if not asked.exists() and str(asked) == "aiconfigurator":
+        return installed_table()
+    if not asked.exists() and str(asked) in FORMATS:
+        raise InvalidConfigError(
+            f"{asked} is not a file or folder; `autotune import {asked} --download` fetches the "
+            "source of that name, if it lies in public"
+        )
+    return asked
 
 
 def import_files(
-    paths: Sequence[Path], tracking_uri: str, *, format_name: str = "auto"
+    paths: Sequence[Path],
+    tracking_uri: str,
+    *,
+    format_name: str = "auto",
+    options: ImportOptions | None = None,
+    download: bool = False,
 ) -> ImportSummary:
     """Read all files, then log their good rows; nothing is logged if one cannot be read.
 
@@ -159,8 +130,16 @@ def import_files(
         raise UsageError(
             f"unknown format {format_name!r}; known: auto, {', '.join(FORMATS)}.{hint}"
         )
-    files = tuple(read_file(path, format_name=format_name) for path in paths)
-    rejected_paths = tuple(p for file in files if (p := set_rejected_aside(file)) is not None)
+    chosen = _resolved(options or ImportOptions())
+    found = [(asked, locate(asked, download=download)) for asked in paths]
+    files = tuple(
+        screened(read_file(path, format_name=format_name, options=chosen)) for _, path in found
+    )
+    # What the user did not name by its path is not written beside, but here.
+    beside = [path if path == asked else Path(asked.name) for asked, path in found]
+    rejected_paths = tuple(
+        p for file, near in zip(files, beside, strict=True) if (p := set_rejected_aside(file, near))
+    )
     for file in files:
         if not file.records:
             first = f" (line {file.rejected[0].line}: {file.rejected[0].reason})" * bool(
@@ -172,3 +151,10 @@ def import_files(
     store = Store(tracking_uri)
     n_logged = store.log([record for file in files for record in file.records])
     return ImportSummary(files=files, n_logged=n_logged, rejected_paths=rejected_paths)
+
+
+def _resolved(options: ImportOptions) -> ImportOptions:
+    """Return the options with the catalogue's names."""
+    gpu = None if options.gpu is None else find_gpu(options.gpu).name
+    model = None if options.model is None else find_model(options.model).name
+    return replace(options, gpu=gpu, model=model)

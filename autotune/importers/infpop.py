@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import Final
 
 from autotune.errors import InvalidRecordError
-from autotune.importers.base import ImportResult, Rejection
+from autotune.importers.base import ImportResult, Place, Rejection
+from autotune.importers.heads import Signature
 from autotune.importers.infpop_labels import LabelledRow, SourceRow, label, read_tables
 from autotune.records import RunRecord
 
 SOURCE: Final = "infpop(2408.01050)"
 COLUMNS: Final = ("model", "engine", "nrGPUs", "batchSize", "throughput", "errors_l")
+SIGNATURES: Final = (
+    Signature(
+        sought="allData.csv of arXiv 2408.01050 with RQ2_tables beside it",
+        columns=frozenset(COLUMNS),
+    ),
+)
 MODELS: Final = {
     "Bloom-1b7": "bigscience/bloom-1b7",
     "Bloom-3b": "bigscience/bloom-3b",
@@ -54,8 +61,8 @@ _INPUT_LEN: Final = 190
 _VERSION: Final = "2024"
 _ENVIRONMENT: Final = {
     "measuring_tool": "infpop",
-    "throughput_definition": "generated tokens / wall time of the batch, prefill included",
-    "input_len_definition": "mean of the prompts",
+    "source_definition": "throughput: generated tokens / wall time of the batch, prefill included; "
+    "input_len: mean of the prompts",
 }
 
 
@@ -73,8 +80,11 @@ def read(path: Path) -> ImportResult:
         line = labelled.row.line
         try:
             result.records.append(_record(labelled))
+            result.places.append(Place(file=data, line=line))
         except InvalidRecordError as error:
-            result.rejected.append(Rejection(line=line, reason=str(error), row=raw[line]))
+            result.rejected.append(
+                Rejection(line=line, reason=str(error), row=raw[line], file=data)
+            )
     return result
 
 
@@ -94,7 +104,9 @@ def _source_rows(
             try:
                 rows.append(_source_row(row, reader.line_num))
             except InvalidRecordError as error:
-                result.rejected.append(Rejection(line=reader.line_num, reason=str(error), row=row))
+                result.rejected.append(
+                    Rejection(line=reader.line_num, reason=str(error), row=row, file=path)
+                )
     return rows, raw
 
 
@@ -155,7 +167,7 @@ def _record(labelled: LabelledRow) -> RunRecord:
         status=status,
         output_throughput=row.throughput,
         session_id=f"infpop-pass-{labelled.sweep:02d}",
-        environment={**_ENVIRONMENT, "source_row": row.index},
+        environment={**_ENVIRONMENT, "source_path": f"allData.csv#{row.index}"},
         notes="; ".join([*([row.outcome] if status != "completed" else []), *defects]) or None,
         suspect=bool(defects),
     )

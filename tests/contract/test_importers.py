@@ -1,7 +1,7 @@
 """What every importer promises, on the same cases."""
 
 import dataclasses
-import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,91 +10,99 @@ import pytest
 from autotune.codec import to_csv, to_json_line
 from autotune.errors import UsageError
 from autotune.importers.base import ImportResult
-from autotune.importing import FORMATS, detect, read_file, set_rejected_aside
-from tests.records import record
-
-RUNS = [record(), record(batch_size=16, knobs={"enforce_eager": True}), record(n_gpus=2)]
-PUBLISHED_HEADER = (
-    "source,source_path,model,engine,engine_version,gpu,n_gpus,batch_size,input_len,output_len,"
-    "dtype,status,output_throughput,ttft_ms,itl_ms,suspect,notes,mode\n"
+from autotune.importing import (
+    FORMATS,
+    ImportedFile,
+    detect,
+    import_files,
+    read_file,
+    screened,
+    set_rejected_aside,
 )
+from tests.contract.importer_cases import CASES, RUNS, Case, jsonl, put
 
 
-def _jsonl() -> bytes:
-    return "".join(to_json_line(run) + "\n" for run in RUNS).encode()
-
-
-def _published() -> bytes:
-    rows = "".join(
-        f"paper,file.csv#{i},meta-llama/Llama-2-7b-hf,vllm,0.4,A100-40GB,1,{2**i},128,64,fp16,"
-        f"completed,{50 * 2**i},,,False,,closed_batch\n"
-        for i in range(3)
-    )
-    return (PUBLISHED_HEADER + rows).encode()
-
-
-# format, file name, good content, a content whose second row is bad
-CASES = [
-    ("runs", "runs.jsonl", _jsonl(), _jsonl().replace(b'"n_gpus":1', b'"n_gpus":0', 1)),
-    ("runs", "runs.csv", to_csv(RUNS).encode(), to_csv(RUNS).replace("1376.5", "-3", 1).encode()),
-    ("published", "table.csv", _published(), _published().replace(b",100,", b",-100,")),
-    (
-        "published",
-        "table.csv.gz",
-        gzip.compress(_published()),
-        gzip.compress(_published().replace(b",100,", b",-100,")),
-    ),
-]
-IDS = [f"{case[0]}-{case[1]}" for case in CASES]
-
-
-@pytest.fixture(params=CASES, ids=IDS)
-def case(request: pytest.FixtureRequest) -> tuple[str, str, bytes, bytes]:
-    chosen: tuple[str, str, bytes, bytes] = request.param
+@pytest.fixture(params=CASES, ids=[case.id for case in CASES])
+def case(request: pytest.FixtureRequest) -> Case:
+    chosen: Case = request.param
     return chosen
 
 
 def _put(folder: Path, name: str, content: bytes) -> Path:
-    path = folder / name
-    path.write_bytes(content)
-    return path
+    return put(folder, {name: content})
 
 
-def test_it_is_recognised_by_content(case: tuple[str, str, bytes, bytes], tmp_path: Path) -> None:
-    format_name, name, good, _ = case
-    assert detect(_put(tmp_path, name, good)) == format_name
+def _read(case: Case, path: Path) -> ImportedFile:
+    return screened(read_file(path, options=case.options))
 
 
-def test_good_rows_come_back_whole(case: tuple[str, str, bytes, bytes], tmp_path: Path) -> None:
-    _, name, good, _ = case
-    file = read_file(_put(tmp_path, name, good))
-    assert len(file.records) == 3
+def test_every_format_has_a_case() -> None:
+    assert {case.format for case in CASES} == set(FORMATS)
+
+
+def test_it_is_recognised_by_content(case: Case, tmp_path: Path) -> None:
+    assert detect(put(tmp_path, case.good)) == case.format
+
+
+def test_good_rows_come_back_whole(case: Case, tmp_path: Path) -> None:
+    file = _read(case, put(tmp_path, case.good))
     assert not file.rejected
+    assert len(file.records) == file.n_rows == 3
     assert set_rejected_aside(file) is None
 
 
-def test_reading_twice_gives_the_same_identities(
-    case: tuple[str, str, bytes, bytes], tmp_path: Path
-) -> None:
-    _, name, good, _ = case
-    path = _put(tmp_path, name, good)
-    first, second = read_file(path), read_file(path)
+def test_foreign_rows_say_who_measured_and_what_was_meant(case: Case, tmp_path: Path) -> None:
+    if case.format in ("runs", "published"):
+        return
+    for record in _read(case, put(tmp_path, case.good)).records:
+        assert record.environment["measuring_tool"]
+        assert record.environment["source_definition"]
+        assert record.environment["source_path"]
+
+
+def test_reading_twice_gives_the_same_identities(case: Case, tmp_path: Path) -> None:
+    path = put(tmp_path, case.good)
+    first, second = _read(case, path), _read(case, path)
     assert [r.record_id for r in first.records] == [r.record_id for r in second.records]
     assert len({r.record_id for r in first.records}) == 3
 
 
-def test_a_bad_row_is_set_aside_and_the_rest_goes_in(
-    case: tuple[str, str, bytes, bytes], tmp_path: Path
-) -> None:
-    _, name, _, bad = case
-    file = read_file(_put(tmp_path, name, bad))
+def test_a_bad_row_is_set_aside_and_the_rest_goes_in(case: Case, tmp_path: Path) -> None:
+    path = put(tmp_path, case.bad)
+    file = _read(case, path)
     assert len(file.records) == 2
     assert len(file.rejected) == 1
-    assert file.rejected[0].line >= 1
-    assert file.rejected[0].reason
+    assert file.n_rows == 3
+    [rejection] = file.rejected
+    assert rejection.line >= 1
+    assert rejection.reason
     aside = set_rejected_aside(file)
     assert aside is not None
-    assert aside.name == f"{name}.rejected.jsonl"
+    assert aside.name == f"{path.name}.rejected.jsonl"
+    written = json.loads(aside.read_text())
+    assert written["line"] == rejection.line
+    assert written["reason"] == rejection.reason
+    assert Path(written["file"]).is_file()
+
+
+def test_a_row_that_comes_twice_is_taken_once(case: Case, tmp_path: Path) -> None:
+    path = put(tmp_path, case.good)
+    file = read_file(path, options=case.options)
+    doubled = dataclasses.replace(
+        file, records=file.records * 2, places=file.places * 2, rejected=[]
+    )
+    twice = screened(doubled)
+    assert len(twice.records) == 3
+    assert ["duplicate key" in rejection.reason for rejection in twice.rejected] == [True] * 3
+
+
+def test_importing_twice_adds_nothing(case: Case, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path, uri = put(folder, case.bad), f"sqlite:///{tmp_path}/store.db"
+    first = import_files([path], uri, options=case.options)
+    assert (first.n_logged, first.n_rejected) == (2, 1)
+    assert import_files([path], uri, options=case.options).n_logged == 0
 
 
 @pytest.mark.parametrize("read", FORMATS.values(), ids=list(FORMATS))
@@ -105,7 +113,7 @@ def test_prose_is_never_a_record(read: Callable[[Path], ImportResult], tmp_path:
 
 
 def test_runs_survive_the_round_trip(tmp_path: Path) -> None:
-    for name, content in (("r.jsonl", _jsonl()), ("r.csv", to_csv(RUNS).encode())):
+    for name, content in (("r.jsonl", jsonl()), ("r.csv", to_csv(RUNS).encode())):
         assert read_file(_put(tmp_path, name, content)).records == RUNS
 
 
