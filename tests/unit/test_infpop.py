@@ -121,7 +121,7 @@ def test_the_published_file_is_labelled_whole() -> None:
         if r.suspect and "within 1 %" in (r.notes or "")
     }
     assert alike == {("WizardLM/WizardCoder-33B-V1.1", "vllm", 4)}
-    assert [r.environment["source_row"] for r in result.records if r.output_len is None] == [
-        "675",
-        "8487",
+    assert [r.environment["source_path"] for r in result.records if r.output_len is None] == [
+        "allData.csv#675",
+        "allData.csv#8487",
     ]
