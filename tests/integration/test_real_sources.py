@@ -4,17 +4,17 @@
 """
 
 import collections
-from pathlib import Path
 
 import pytest
 
 from autotune.errors import UsageError
 from autotune.importing import read_file, screened
+from tests.shared_data import DATA
 
-RAW = Path(__file__).parents[2].parent / "shared" / "data" / "raw"
+RAW = DATA / "raw"
 STARCODER = ("bigcode/starcoder", 1, 1)
 needs_raw = pytest.mark.skipif(
-    not RAW.is_dir(), reason="../shared/data is not here: the published files were not read"
+    not RAW.is_dir(), reason=f"the published files were not read: they are not at {RAW}"
 )
 
 
