@@ -4,6 +4,9 @@ A file holds the configuration and the report, or both lie beside each other as
 benchmark_config.json and benchmark_report.json. Its decode throughput leaves out the first token
 and its time; here output_throughput is batch x new tokens / (prefill + decode), and TPOT is the
 decode latency / (new tokens - 1). Latencies are in seconds, memory in 10**6 bytes, energy in kWh.
+``per_token`` is not read: 0.6.0 counts the steps of a generation again in each later one, and the
+pauses between generations as steps. A backend's version is that of its library: torch for pytorch,
+whose engine here is hf, of transformers' version.
 """
 
 import json
@@ -88,7 +91,7 @@ def _record(row: Row, options: ImportOptions) -> RunRecord:
     return RunRecord(
         source=SOURCE,
         engine=_ENGINES[engine],
-        engine_version=options.choose("engine_version", at(backend, "version")),
+        engine_version=options.choose("engine_version", _version(engine, backend, environment)),
         model=model_name(backend, "model", options=options),
         gpu=gpu_name(_gpu(backend, environment), options),
         n_gpus=options.need("n_gpus", _n_gpus(backend)),
@@ -106,6 +109,12 @@ def _record(row: Row, options: ImportOptions) -> RunRecord:
             "source_model": str(at(backend, "model")),
         },
     )
+
+
+def _version(engine: str, backend: Mapping[str, Any], environment: Any) -> Any:
+    if engine == "pytorch":
+        return at(environment or {}, "transformers_version")
+    return at(backend, "version")
 
 
 def _gpu(backend: Mapping[str, Any], environment: Any) -> str | None:
@@ -137,7 +146,6 @@ def _measures(report: Mapping[str, Any], batch: int, new: int) -> dict[str, Any]
         "median_ttft_ms": measure(report, "prefill", "latency", "p50", scale=1000),
         "p99_ttft_ms": measure(report, "prefill", "latency", "p99", scale=1000),
         "mean_tpot_ms": decode * 1000 / (new - 1) if new > 1 else None,
-        "mean_itl_ms": measure(report, "per_token", "latency", "mean", scale=1000),
         "mean_e2el_ms": (prefill + decode) * 1000,
         "energy_j_per_token": joules / (batch * new) if None not in energy else None,
         "peak_memory_gb": measure(report, "decode", "memory", "max_process_vram", scale=_GB_PER_MB),

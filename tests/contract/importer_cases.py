@@ -1,8 +1,8 @@
 """One good and one bad input for each import format; three good rows, and the second one bad.
 
-The JSON of vllm-bench, guidellm and aiperf was made by these tools (see fixtures/importers). That
-of ml-energy follows the leaderboard's own extraction script, that of optimum-benchmark the
-dataclasses of its version 0.6.0; both are made up here.
+The JSON of vllm-bench, guidellm, aiperf and optimum-benchmark was made by these tools (see
+fixtures/importers). That of ml-energy follows the leaderboard's own extraction script and is made
+up here.
 """
 
 import copy
@@ -27,6 +27,7 @@ LLAMA = "meta-llama/Llama-2-7b-hf"
 CLIENT = ImportOptions(
     engine="vllm", gpu="CPU:two-cores-2c", n_gpus=1, engine_version="0.32.0", model=LLAMA
 )
+ON_CPU = ImportOptions(gpu=CLIENT.gpu, n_gpus=1, model=LLAMA)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,39 +179,14 @@ def _second_failed(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def optimum(batch: int, **changes: Any) -> bytes:
-    """One result of optimum-benchmark 0.6.0, by its dataclasses."""
+    """The result of optimum-benchmark with another batch size and changes to its backend."""
 
-    def latency(seconds: float) -> dict[str, Any]:
-        stats = dict.fromkeys(("mean", "p50", "p90", "p95", "p99"), seconds)
-        return {"unit": "s", "values": [seconds], "count": 10, "total": 10 * seconds} | stats
+    def change(whole: dict[str, Any]) -> dict[str, Any]:
+        whole["config"]["scenario"]["input_shapes"]["batch_size"] = batch
+        whole["config"]["backend"] |= changes
+        return whole
 
-    backend = {
-        "name": "pytorch",
-        "version": "2.5.1",
-        "model": LLAMA,
-        "device": "cuda",
-        "device_ids": "0,1",
-        "torch_dtype": "float16",
-    }
-    scenario = {
-        "name": "inference",
-        "input_shapes": {"batch_size": batch, "sequence_length": 64},
-        "generate_kwargs": {"max_new_tokens": 11, "min_new_tokens": 11, "num_beams": 1},
-    }
-    gpus = ["NVIDIA A100-SXM4-80GB", "NVIDIA A100-SXM4-80GB"]
-    memory = {"unit": "MB", "max_ram": 2000.0, "max_process_vram": 16000.0}
-    report = {
-        "load_model": {"latency": latency(20.0)},
-        "prefill": {"latency": latency(0.1), "energy": {"unit": "kWh", "gpu": 1e-6}},
-        "decode": {
-            "latency": latency(0.4),
-            "memory": memory,
-            "energy": {"unit": "kWh", "gpu": 3e-6},
-        },
-        "per_token": {"latency": latency(0.04)},
-    }
-    config = {"backend": backend | changes, "scenario": scenario, "environment": {"gpu": gpus}}
-    return json.dumps({"config": config, "report": report}).encode()
+    return fixture("optimum_benchmark.json", change)
 
 
 def _aiperf(started: str, *, requests: float = 32.0) -> bytes:
@@ -331,5 +307,6 @@ CASES = [
         **_trio(
             {f"{n}/benchmark.json": optimum(n) for n in (1, 2, 4)}, optimum(2, name="openvino")
         ),
+        options=ON_CPU,
     ),
 ]

@@ -15,6 +15,8 @@ from autotune.importers.rows import measure, number
 from autotune.importing import ImportOptions, detect, locate, read_file
 from tests.contract.importer_cases import (
     CLIENT,
+    LLAMA,
+    ON_CPU,
     TRT_CSV,
     TRT_TABLE,
     fixture,
@@ -196,17 +198,44 @@ def test_aiperf_s_csv_says_the_same_as_its_json(tmp_path):
     assert table.p99_tpot_ms == pytest.approx(whole.p99_tpot_ms, rel=1e-2)
 
 
+def on_gpus():
+    """The result of optimum-benchmark, as if of two GPUs whose energy it measured."""
+    whole = json.loads(optimum(2, device="cuda", device_ids="0,1", model=LLAMA))
+    whole["config"]["environment"]["gpu"] = ["NVIDIA A100-SXM4-80GB"] * 2
+    for phase, kwh in {"prefill": 1e-6, "decode": 3e-6}.items():
+        whole["report"][phase]["energy"] = {"unit": "kWh", "gpu": kwh}
+    return json.dumps(whole).encode()
+
+
 def test_optimum_benchmark_s_decode_leaves_the_first_token_out(tmp_path):
-    [run] = read(tmp_path, "benchmark.json", optimum(4))
-    assert run.output_throughput == pytest.approx(4 * 11 / 0.5)
-    assert run.mean_tpot_ms == pytest.approx(40)
-    assert run.mean_ttft_ms == pytest.approx(100)
-    assert run.energy_j_per_token == pytest.approx(4e-6 * 3.6e6 / 44)
-    assert (run.gpu, run.n_gpus, run.engine) == ("A100-80GB", 2, "hf")
+    report = json.loads(optimum(2))["report"]
+    [run] = read(tmp_path, "benchmark.json", optimum(2), ON_CPU)
+    theirs = report["decode"]["throughput"]["value"]
+    assert theirs == pytest.approx(2 * 7 / report["decode"]["latency"]["mean"])
+    assert run.output_throughput == pytest.approx(2 * 8 / report["generate"]["latency"]["mean"])
+    assert run.mean_e2el_ms == pytest.approx(report["generate"]["latency"]["mean"] * 1000)
+    assert run.mean_tpot_ms == pytest.approx(2 * 1000 / theirs)
+    assert run.mean_ttft_ms == pytest.approx(report["prefill"]["latency"]["mean"] * 1000)
+    assert (run.engine, run.engine_version, run.repeats) == ("hf", "4.52.4", 93)
+
+
+def test_optimum_benchmark_s_per_token_counts_steps_again(tmp_path):
+    report = json.loads(optimum(2))["report"]
+    generations = report["generate"]["latency"]["count"]
+    twice = sum(8 * nth - 1 for nth in range(1, generations + 1))
+    assert report["per_token"]["latency"]["count"] == twice
+    [run] = read(tmp_path, "benchmark.json", optimum(2), ON_CPU)
+    assert run.mean_itl_ms is None
+
+
+def test_optimum_benchmark_names_its_gpus_and_their_energy(tmp_path):
+    [run] = read(tmp_path, "benchmark.json", on_gpus())
+    assert run.energy_j_per_token == pytest.approx(4e-6 * 3.6e6 / 16)
+    assert (run.gpu, run.n_gpus) == ("A100-80GB", 2)
 
 
 def test_optimum_benchmark_s_two_files_are_one_result(tmp_path):
-    whole = json.loads(optimum(4))
+    whole = json.loads(on_gpus())
     files = {
         f"benchmark_{part}.json": json.dumps(whole[part]).encode() for part in ("config", "report")
     }
@@ -223,7 +252,7 @@ def test_what_a_client_cannot_see_must_be_given(tmp_path, name):
 
 
 def test_an_option_that_contradicts_the_file_is_refused(tmp_path):
-    path = put(tmp_path, {"benchmark.json": optimum(4)})
+    path = put(tmp_path, {"benchmark.json": on_gpus()})
     [rejection] = read_file(path, options=ImportOptions(gpu="H200")).rejected
     assert "--gpu says 'H200'" in rejection.reason
 
