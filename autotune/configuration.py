@@ -156,5 +156,15 @@ class Configuration:
             if name.startswith(WORKLOAD_PREFIX)
         }
 
+    @property
+    def is_throttled(self) -> bool:
+        """Whether requests come at a rate of their own, which then bounds the throughput."""
+        return "request_rate" in self.workload_knobs
+
+
+def engine_knobs(knobs: Mapping[str, Knob]) -> dict[str, Knob]:
+    """Return those that are the engine's own arguments, what they say of the requests left out."""
+    return {name: value for name, value in knobs.items() if not name.startswith(WORKLOAD_PREFIX)}
+
 
 CONFIGURATION_FIELDS = tuple(f.name for f in dataclasses.fields(Configuration))

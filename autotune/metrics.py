@@ -104,10 +104,10 @@ def summarize(passes: Sequence[Pass], slo: Slo | None = None) -> dict[str, float
         "measure_s": sum(p.duration_s for p in passes),
     }
     requests = [r for p in passes for r in p.requests]
-    row |= _statistics("ttft", [r.ttft_ms for r in requests])
-    row |= _statistics("tpot", [r.tpot_ms for r in requests if r.tpot_ms is not None])
-    row |= _statistics("itl", [gap for r in requests for gap in r.itl_ms])
-    row |= _statistics("e2el", [r.e2el_ms for r in requests])
+    row |= latency_statistics("ttft", [r.ttft_ms for r in requests])
+    row |= latency_statistics("tpot", [r.tpot_ms for r in requests if r.tpot_ms is not None])
+    row |= latency_statistics("itl", [gap for r in requests for gap in r.itl_ms])
+    row |= latency_statistics("e2el", [r.e2el_ms for r in requests])
     if slo is not None and slo.is_set and requests:
         good = sum(meets(r, slo) for r in requests)
         row["request_goodput"] = good / sum(p.duration_s for p in passes)
@@ -130,7 +130,8 @@ def meets(request: RequestTiming, slo: Slo) -> bool:
     return in_time and (slo.max_tpot_ms is None or tpot is None or tpot <= slo.max_tpot_ms)
 
 
-def _statistics(metric: str, values: Sequence[float]) -> dict[str, float]:
+def latency_statistics(metric: str, values: Sequence[float]) -> dict[str, float]:
+    """Return mean, median and 99th percentile of a metric in ms; nothing for no values."""
     if not values:
         return {}
     return {

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from autotune.bench import failed_to_start
-from autotune.configuration import WORKLOAD_PREFIX
+from autotune.configuration import engine_knobs
 from autotune.planning import Planned
 from autotune.records import Configuration, RunRecord
 
@@ -25,7 +25,6 @@ def identity(configuration: Configuration) -> Identity:
 
 def start_of(configuration: Configuration) -> Identity:
     """Return what configurations share that one engine start could serve."""
-    knobs = {k: v for k, v in configuration.knobs.items() if not k.startswith(WORKLOAD_PREFIX)}
     return identity(
         Configuration(
             engine=configuration.engine,
@@ -37,7 +36,7 @@ def start_of(configuration: Configuration) -> Identity:
             dtype=configuration.dtype,
             quantization=configuration.quantization,
             mode="serving" if configuration.mode == "serving" else "closed_batch",
-            knobs=knobs,
+            knobs=engine_knobs(configuration.knobs),
         )
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from autotune.configuration import WORKLOAD_PREFIX, Configuration, Knob
+from autotune.configuration import Configuration, Knob, engine_knobs
 from autotune.records import RunRecord
 
 _LONGEST_NOTE = 160
@@ -38,7 +38,7 @@ def describe_start(started: Started) -> str:
 
 def describe_knobs(started: Started) -> list[str]:
     """Return the engine's own knobs, ``name=value`` each."""
-    return [f"{k}={v}" for k, v in started.knobs.items() if not k.startswith(WORKLOAD_PREFIX)]
+    return [f"{k}={v}" for k, v in engine_knobs(started.knobs).items()]
 
 
 def describe(configuration: Configuration) -> str:

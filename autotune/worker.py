@@ -123,9 +123,14 @@ class Worker:
         if self._engine is None or self._info is None or self._config is None:
             raise TrialError("load_failed", "no engine has been started")
         vocab_size, config = self._info.vocab_size, self._config
+
+        def encode(text: str) -> list[int]:
+            trusted = config.trust_remote_code
+            return encoder(config.model, vocab_size, trust_remote_code=trusted)(text)
+
         loads = LoadMaker(
             Workload(**request["workload"]),
-            encode=encoder(config.model, vocab_size, trust_remote_code=config.trust_remote_code),
+            encode=encode,
             vocab_size=vocab_size,
             seed=request["seed"],
         )

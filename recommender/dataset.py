@@ -110,12 +110,7 @@ def _reason(record: RunRecord) -> str | None:
         return OUT_OF_MEMORY
     if not record.is_measured:
         return "not measured"
-    return "fewer requests offered than it could take" if is_throttled(record) else None
-
-
-def is_throttled(record: RunRecord) -> bool:
-    """Whether requests came at a rate of their own, which then bounds the throughput."""
-    return "request_rate" in record.workload_knobs
+    return "fewer requests offered than it could take" if record.is_throttled else None
 
 
 def is_catalogued(record: RunRecord) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autotune.records import Configuration, RunRecord
 from recommender.calibration import Cells, cells_of
-from recommender.dataset import is_catalogued, is_throttled
+from recommender.dataset import is_catalogued
 from recommender.facts import Facts, collect
 from recommender.feasibility import outcomes
 from recommender.intervals import ELSEWHERE, NOTHING, ON_TARGET, STATES
@@ -61,7 +61,7 @@ ENGINE, MODEL, GPU = 0, 1, 2
 
 def gather(configurations: Sequence[Configuration], known: Sequence[RunRecord]) -> Knowledge:
     """Look questions and known runs up; suspect, throttled and uncatalogued runs do not count."""
-    trusted = [run for run in known if not run.suspect and not is_throttled(run)]
+    trusted = [run for run in known if not run.suspect and not run.is_throttled]
     runs = nearest_runs(configurations, trusted)
     runs = [run for run in runs if is_catalogued(run)]
     sources = {run.source for run in runs}

@@ -2,13 +2,15 @@
 
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 from autotune.engines.weights import find_weights
 from autotune.prompt_files import split_words
 
 
+@cache
 def encoder(model: str, vocab_size: int, *, trust_remote_code: bool) -> Callable[[str], list[int]]:
-    """Return what turns text into the model's token ids, special tokens left out.
+    """Return what turns text into the model's token ids, special tokens left out; loads it once.
 
     A model known by its config alone has no tokenizer; speed depends on how many tokens there are,
     not on which, so its words and signs become ids of their own.

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from autotune.configuration import WORKLOAD_PREFIX, Knob
 from autotune.errors import InvalidRecordError
 from autotune.importers.base import ImportOptions, ImportResult, Place
-from autotune.importers.foreign import gpu_name, model_name
+from autotune.importers.foreign import arrival_knobs, gpu_name, model_name
 from autotune.importers.heads import Signature
 from autotune.importers.plausible import IN_FLIGHT, REQUESTS
 from autotune.importers.rows import Row, at, collect, count, files_of, json_rows, measure, number
@@ -90,8 +89,6 @@ def _record(row: Row, options: ImportOptions) -> RunRecord:
     if values.get("is_complete") is False:
         raise InvalidRecordError(f"the run is not complete: {values.get('incomplete_reason')}")
     settings = _settings(values)
-    rate = number(settings, "rate")
-    knobs: dict[str, Knob] = {} if rate is None else {WORKLOAD_PREFIX + "request_rate": rate}
     return RunRecord(
         source=SOURCE,
         engine=options.need("engine", None),
@@ -103,7 +100,7 @@ def _record(row: Row, options: ImportOptions) -> RunRecord:
         input_len=count(values, "input_sequence_length", "avg") or None,
         output_len=count(values, "output_sequence_length", "avg") or None,
         mode="serving",
-        knobs=knobs,
+        knobs=arrival_knobs(number(settings, "rate")),
         status="completed",
         output_throughput=measure(values, "output_token_throughput", "avg"),
         total_throughput=measure(values, "total_token_throughput", "avg"),

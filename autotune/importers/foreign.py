@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from autotune.configuration import WORKLOAD_PREFIX, Knob
 from autotune.errors import InvalidRecordError, UnknownModelError
 from autotune.gpus import find_gpu
 from autotune.importers.base import ImportOptions, flag
@@ -25,6 +26,16 @@ def model_name(values: Mapping[str, Any], *keys: str, options: ImportOptions) ->
         return find_model(text(values, *keys)).name
     except UnknownModelError as error:
         raise InvalidRecordError(f"{error} {flag('model')} says which one it is.") from error
+
+
+def arrival_knobs(request_rate: float | None, burstiness: float | None = None) -> dict[str, Knob]:
+    """Return what a record's knobs say of requests that come at a rate (requests/s)."""
+    if request_rate is None:
+        return {}
+    knobs: dict[str, Knob] = {WORKLOAD_PREFIX + "request_rate": request_rate}
+    if burstiness not in (None, 1.0):
+        knobs[WORKLOAD_PREFIX + "burstiness"] = burstiness
+    return knobs
 
 
 def gpu_name(stated: str | None, options: ImportOptions) -> str:

@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from autotune.configuration import WORKLOAD_PREFIX, Knob
 from autotune.errors import InvalidRecordError
 from autotune.importers.base import ImportOptions, ImportResult, Place
-from autotune.importers.foreign import gpu_name, model_name
+from autotune.importers.foreign import arrival_knobs, gpu_name, model_name
 from autotune.importers.heads import Signature
 from autotune.importers.plausible import IN_FLIGHT, REQUESTS
 from autotune.importers.rows import Row, at, collect, count, files_of, json_rows, measure, number
@@ -78,8 +77,6 @@ def _record(row: Row, options: ImportOptions) -> RunRecord:
     strategy = _first(values, _STRATEGIES) or {}
     model_keys = next((keys for keys in _MODELS if at(values, *keys)), _MODELS[0])
     model = model_name(values, *model_keys, options=options)
-    rate = number(strategy, "rate")
-    knobs: dict[str, Knob] = {} if rate is None else {WORKLOAD_PREFIX + "request_rate": rate}
     return RunRecord(
         source=SOURCE,
         engine=options.need("engine", None),
@@ -91,7 +88,7 @@ def _record(row: Row, options: ImportOptions) -> RunRecord:
         input_len=_mean_count(values, "prompt_token_count"),
         output_len=_mean_count(values, "output_token_count"),
         mode="serving",
-        knobs=knobs,
+        knobs=arrival_knobs(number(strategy, "rate")),
         status="completed",
         **_measures(values),
         started_at=_stamp(number(values, "start_time")),

@@ -9,7 +9,7 @@ TTFT is the sum of its first two entries.
 
 import json
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from autotune.importers.rows import (
     required_count,
     text,
 )
-from autotune.metrics import percentile
+from autotune.metrics import latency_statistics
 from autotune.models import find_model
 from autotune.records import RunRecord
 
@@ -138,7 +138,11 @@ def _latencies(answered: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         tokens = required_count(request, "n_output_tokens")
         if tokens > 1:
             steps.append((total - first) / (tokens - 1))
-    return dict([*_stats("ttft", firsts), *_stats("tpot", steps), *_stats("e2el", whole)])
+    return (
+        latency_statistics("ttft", firsts)
+        | latency_statistics("tpot", steps)
+        | latency_statistics("e2el", whole)
+    )
 
 
 def _gaps(request: Mapping[str, Any]) -> list[float]:
@@ -149,10 +153,3 @@ def _gaps(request: Mapping[str, Any]) -> list[float]:
     if not isinstance(gaps, list) or not all(isinstance(gap, int | float) for gap in gaps):
         raise InvalidRecordError("latency_ms_per_token is not a list of numbers")
     return gaps
-
-
-def _stats(metric: str, values: Sequence[float]) -> Iterator[tuple[str, float]]:
-    if values:
-        yield f"mean_{metric}_ms", statistics.fmean(values)
-        yield f"median_{metric}_ms", statistics.median(values)
-        yield f"p99_{metric}_ms", percentile(values, 99)

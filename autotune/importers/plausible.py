@@ -93,7 +93,7 @@ def _contradiction(record: RunRecord, *, may_be_cap: bool) -> str | None:
     Own runs are left alone: their ``batch_size`` is a cap that the last requests do not fill. So
     are runs at a request rate, where the rate and not the cap bounds what is in flight.
     """
-    if record.source == OWN_SOURCE or "workload.request_rate" in record.knobs:
+    if record.source == OWN_SOURCE or record.is_throttled:
         return None
     latency = request_latency_ms(record)
     if latency is None or record.output_throughput is None or record.output_len is None:

@@ -6,16 +6,15 @@ batch size and the lengths. The user adds these as options. A sweep writes the s
 varied beside the results; they become knobs.
 """
 
-import statistics
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from autotune.configuration import WORKLOAD_PREFIX, Knob, refuse
+from autotune.configuration import Knob, refuse
 from autotune.errors import InvalidRecordError
 from autotune.importers.base import ImportOptions, ImportResult
-from autotune.importers.foreign import gpu_name, model_name
+from autotune.importers.foreign import arrival_knobs, gpu_name, model_name
 from autotune.importers.heads import Signature
 from autotune.importers.plausible import REQUESTS
 from autotune.importers.rows import (
@@ -29,7 +28,7 @@ from autotune.importers.rows import (
     number,
     required_count,
 )
-from autotune.metrics import percentile
+from autotune.metrics import latency_statistics
 from autotune.records import LATENCY_FIELDS, RunRecord
 
 SOURCE: Final = "vllm-bench"
@@ -140,21 +139,15 @@ def _whole_requests(values: Mapping[str, Any]) -> dict[str, float]:
     seconds = at(values, "latencies")
     if not isinstance(seconds, list) or not seconds:
         return {}
-    return {
-        "mean_e2el_ms": statistics.fmean(seconds) * 1000,
-        "median_e2el_ms": statistics.median(seconds) * 1000,
-        "p99_e2el_ms": percentile(seconds, 99) * 1000,
-    }
+    return latency_statistics("e2el", [second * 1000 for second in seconds])
 
 
 def _knobs(values: Mapping[str, Any]) -> dict[str, Knob]:
     knobs: dict[str, Knob] = {name: values[name] for name in _KNOBS if name in values}
-    if values.get("request_rate") not in (None, "inf"):
-        knobs[WORKLOAD_PREFIX + "request_rate"] = number(values, "request_rate")
-        burstiness = number(values, "burstiness")
-        if burstiness not in (None, 1.0):
-            knobs[WORKLOAD_PREFIX + "burstiness"] = burstiness
-    return knobs
+    if values.get("request_rate") in (None, "inf"):
+        return knobs
+    rate, burstiness = (number(values, name) for name in ("request_rate", "burstiness"))
+    return knobs | arrival_knobs(rate, burstiness)
 
 
 def _started_at(date: object) -> str | None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from autotune.prompt_files import resolve_prompts
 from autotune.records import Knob
 from autotune.session import EngineSession
 from autotune.spec import EngineConfig, MeasurePolicy, Slo, StudySpec, Workload
+from tests.passes import on_first_pass
 
 ONCE = MeasurePolicy(min_repeats=1, max_repeats=1)
 WITHOUT_END = MeasurePolicy(min_repeats=1000, max_repeats=1000, time_budget_s=300)
@@ -47,18 +48,6 @@ def session(engine: str, demo_model: Path, cpu: str, folder: Path) -> Iterator[E
     with EngineSession(config, log_path=folder / f"{engine}.log") as session:
         session.start(max_batch_size=8, max_model_len=64)
         yield session
-
-
-def on_first_pass(action: Callable[[], object]) -> Callable[[Mapping[str, Any]], None]:
-    """Return a listener that acts when the first pass has ended, while the second one runs."""
-    events: list[Mapping[str, Any]] = []
-
-    def listen(event: Mapping[str, Any]) -> None:
-        events.append(event)
-        if len(events) == 1:
-            action()
-
-    return listen
 
 
 def test_a_started_engine_tells_all_about_itself(session: EngineSession, engine: str) -> None:

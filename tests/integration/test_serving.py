@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from autotune.engines.knobs import engine_version
 from autotune.errors import TrialError
 from autotune.processes import members
 from autotune.session import EngineSession
+from tests.passes import on_first_pass
 
 pytestmark = [
     pytest.mark.slow,
@@ -132,18 +133,6 @@ def test_lengths_may_vary_from_request_to_request(session: EngineSession) -> Non
         length_spread=0.5,
     )
     assert session.measure(batch_size=4, workload=workload, policy=ONCE)["repeats"] == 1
-
-
-def on_first_pass(action: Callable[[], object]) -> Callable[[Mapping[str, Any]], None]:
-    """Return a listener that acts when the first pass has ended, while the second one runs."""
-    events: list[Mapping[str, Any]] = []
-
-    def listen(event: Mapping[str, Any]) -> None:
-        events.append(event)
-        if len(events) == 1:
-            action()
-
-    return listen
 
 
 def kill_engine(group: int) -> None:
