@@ -20,6 +20,9 @@ N_RUN_COORDINATES: Final = 4
 CLIP: Final = 2.5
 # other vendors' software varies more than their spec sheets say
 FAR_VENDOR_SPREAD: Final = 2.5
+WINSOR_SD: Final = 2.0
+WINSOR_LEAST: Final = 0.1
+_MAD_TO_SD: Final = 1.4826
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,28 @@ def _rbf(left: Array, right: Array) -> Array:
     squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None, :]
     result: Array = np.exp(-0.5 * (squares - 2 * left @ right.T).clip(min=0.0))
     return result
+
+
+def winsorized(residual: Array, groups: NDArray[np.int64], is_asked: NDArray[np.bool_]) -> Array:
+    """Return the residuals with those of other models kept near their group's middle, shape (m,).
+
+    What went wrong with one model says nothing of another, yet under a Gaussian likelihood a few
+    tenfold slow runs would move all. The asked model's own runs count in full.
+
+    Args:
+        residual: log(measured / predicted) of m known runs.
+        groups: What a run shares with those of its group, shape (m, n_labels).
+        is_asked: Which runs are of a model that is asked about, shape (m,).
+    """
+    kept = residual.copy()
+    for group in np.unique(groups, axis=0):
+        rows = (groups == group).all(axis=1)
+        middle = np.median(residual[rows])
+        spread = _MAD_TO_SD * np.median(np.abs(residual[rows] - middle))
+        edge = max(WINSOR_SD * spread, WINSOR_LEAST)
+        others = rows & ~is_asked
+        kept[others] = np.clip(residual[others], middle - edge, middle + edge)
+    return kept
 
 
 def posterior(hyper: Hyper, known: Cells, residual: Array, wanted: Cells) -> tuple[Array, Array]:

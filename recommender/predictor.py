@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.records import Configuration, RunRecord
-from recommender.calibration import posterior
+from recommender.calibration import posterior, winsorized
 from recommender.efficiency import CLASSES, classes_of, columns
 from recommender.facts import Array, Facts
 from recommender.feasibility import probability
 from recommender.features import encode_facts
 from recommender.intervals import NOTHING, ON_TARGET, STATES
-from recommender.knowledge import ENGINE, MODEL, Knowledge, gather
+from recommender.knowledge import ENGINE, GPU, MODEL, Knowledge, gather
 from recommender.meta import Meta, read_surrogate
 from recommender.roofline import BOTTLENECKS, Roofline, roofline
 from recommender.trees import Forest, load_forest
@@ -156,12 +156,15 @@ class Predictor:
         return shift, deviation
 
     def _known_residual(self, knowledge: Knowledge) -> Array:
-        """Return log(measured / prior) of the measured known runs, shape (k,)."""
+        """Return log(measured / prior) of the measured known runs, shape (k,), winsorized."""
         if not knowledge.measured.size:
             return np.zeros(0)
         prior = self.prior(knowledge.run_facts.take(knowledge.measured))
         throughput = [knowledge.runs[i].output_throughput or 1.0 for i in knowledge.measured]
-        return np.log(throughput) - prior.log_throughput
+        labels = knowledge.run_cells.labels[knowledge.measured]
+        is_asked = np.isin(labels[:, MODEL], knowledge.cells.labels[:, MODEL])
+        residual = np.log(throughput) - prior.log_throughput
+        return winsorized(residual, labels[:, [ENGINE, GPU]], is_asked)
 
     def _quantile(self, facts: Facts, state: NDArray[np.int64]) -> Array:
         """Return the conformal factor of each row, shape (n,)."""

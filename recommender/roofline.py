@@ -6,7 +6,10 @@ textbook one (Williams et al., "Roofline", CACM 2009; Kipply, "Transformer infer
 
 - weights: bytes touched a step / bandwidth. A mixture of E experts, k a token, touches
   ``E * (1 - (1 - k/E)**tokens)`` of them.
-- KV reads: sequences x mean context x KV bytes a token / bandwidth.
+- KV reads: sequences x mean context x KV bytes a token / bandwidth. Before 0.6 vLLM's own attention
+  kernel served GPUs without FlashAttention-2 (which wants Ampere or newer); a thread block of it
+  reads the cache for one query head (vLLM, "Paged Attention" design document), so heads that share
+  a KV head read it again.
 - prefill: 2 FLOPs a parameter a token plus causal attention, / FLOP rate.
 - communication: two all-reduces a layer, each 2 (n-1)/n of the activations (ring) plus latency.
 - overhead: of a step, a layer, a sequence, a request and a round.
@@ -30,6 +33,7 @@ CONSTANTS: Mapping[str, float] = {
     "decode_efficiency": 0.60,
     "prefill_efficiency": 0.55,
     "link_efficiency": 0.50,
+    "rereads": 1.0,  # of the KV heads that query heads share; a cache may absorb some
     # what software gets out of AMD's spec sheet relative to NVIDIA's, after matrix products: 620 of
     # 1307 TFLOP/s on MI300X, 720 of 989 on H100 (SemiAnalysis, "MI300X vs H100 vs H200", December
     # 2024); other vendors are taken to be alike
@@ -51,6 +55,7 @@ IDEAL: Mapping[str, float] = {
 _ACTIVATION_BYTES = 2.0
 _USABLE_MEMORY = 0.9
 _GB = 2.0**30
+_AMPERE_YEAR = 2020
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +169,20 @@ def _context(f: Facts) -> Array:
 def _kv_s(
     f: Facts, c: Mapping[str, Array | float], sequences: Array, is_hf: NDArray[np.bool_]
 ) -> Array:
-    split = np.where(is_hf, 1.0, np.minimum(f["n_gpus"], f["kv_heads"].clip(min=1.0)))
-    read = sequences * _context(f) * f["kv_bytes_per_token"]
+    sharing = f["heads"] / f["kv_heads"].clip(min=1.0)
+    repeats = np.where(_reads_by_query_head(f), 1 + (sharing - 1) * c["rereads"], 1.0)
+    heads = f["kv_heads"].clip(min=1.0) * repeats
+    split = np.where(is_hf, 1.0, np.minimum(f["n_gpus"], heads))
+    read = sequences * _context(f) * f["kv_bytes_per_token"] * repeats
     return read / (split * f["bandwidth"] * c["kv_efficiency"])
+
+
+def _reads_by_query_head(f: Facts) -> NDArray[np.bool_]:
+    """Return where decoding reads the KV cache once a query head, not once a KV head, (n,)."""
+    has_flash_attention = (
+        (f["is_amd"] == 0) & (f["is_other_vendor"] == 0) & (f["year"] >= _AMPERE_YEAR)
+    )
+    return (f["is_early"] > 0) & f.is_engine("vllm") & ~has_flash_attention
 
 
 def _vendor(f: Facts, c: Mapping[str, Array | float]) -> Array:
