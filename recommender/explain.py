@@ -70,7 +70,7 @@ def _excluded(grounds: Grounds) -> str:
         texts.append(f"{unfit} of {n_all} configurations were left out: they would not fit.")
     if late:
         limits = describe_limits(grounds.query.slo)
-        texts.append(f"{late} more are expected to miss {limits}.")
+        texts.append(f"{late} of {n_all} configurations are expected to miss {limits}.")
     return " ".join(texts)
 
 

@@ -122,10 +122,12 @@ def _what_is_missing(query: Query, source_gpu: str) -> str:
 
 
 def _compare(query: Query, gain: float, before: Candidate, after: Candidate, verdict: str) -> str:
-    amounts = (
-        f"{describe(after, query.objective)} after, {describe(before, query.objective)} before"
-    )
+    now, was = (describe(side, query.objective) for side in (after, before))
     what = {"cost": " tokens a dollar", "energy": " tokens a joule"}.get(query.objective, "")
-    if verdict == "move":
-        return f"{amounts}, {gain:+.1%}{what}"
-    return f"{amounts}, {gain:+.1%}{what}, not above the tolerance of {query.tolerance:.0%}"
+    text = f"{now} after, {was} before, {gain:+.1%}{what}"
+    if verdict == "stay":
+        text += f", not above the tolerance of {query.tolerance:.0%}"
+    if query.objective in ("throughput", "goodput") and before.n_gpus != after.n_gpus:
+        a_gpu = (after.output_throughput_per_gpu, before.output_throughput_per_gpu)
+        text += f" (a GPU gives {a_gpu[0]:,.0f} tok/s after, {a_gpu[1]:,.0f} before)"
+    return text

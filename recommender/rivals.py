@@ -64,15 +64,12 @@ def _versus_keep(grounds: Grounds) -> str:
         return ""
     if not keep.is_feasible:
         fails = "meet the limits" if keep.can_run else "fit"
-        return (
-            f"The configuration kept from the source ({keep.n_gpus} GPUs, batch size "
-            f"{keep.batch_size}) would not {fails} here."
-        )
+        return f"The configuration kept from the source, {place(keep)}, would not {fails} here."
     if (best.engine, best.n_gpus, best.batch_size) == (keep.engine, keep.n_gpus, keep.batch_size):
-        return "It is the configuration of the source GPU: keep it."
+        return "It is the very configuration of the source GPU."
     gain = score(best, objective) / score(keep, objective) - 1
     return (
-        f"Keeping the source's {keep.n_gpus} GPUs and batch size {keep.batch_size} would give "
+        f"Keeping the source's {place(keep)} would give "
         f"{describe(keep, objective)}, {gain:+.1%} to gain by changing."
     )
 
