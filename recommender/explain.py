@@ -84,14 +84,16 @@ def _evidence(grounds: Grounds) -> str:
         return f"{own}{last}; confidence {best.confidence}."
     mode = grounds.query.workload.mode
     seen = learned_from(grounds.evidence, best.engine, mode, grounds.gpu, model)
-    others = f"{seen.n_models} models on {seen.n_gpus} GPUs"
-    which = {True: "among them", False: "not among them"}
     return (
-        f"No own run of this model is known, so the interval is wide: the surrogate learned from "
-        f"{others} with {best.engine} in this mode, this model {which[seen.has_model]}, this GPU "
-        f"{which[seen.has_gpu]}. Three confirmatory runs on the target narrow it "
-        f"(`autotune confirm`). Confidence {best.confidence}."
+        f"No own run of this model is known, so the interval is wide: with {best.engine} in this "
+        f"mode the surrogate learned from {seen.n_models} models ({_among(seen.has_model)}) on "
+        f"{seen.n_gpus} GPUs ({_among(seen.has_gpu)}). Three confirmatory runs on the target "
+        f"narrow it (`autotune confirm`). Confidence {best.confidence}."
     )
+
+
+def _among(is_there: bool) -> str:
+    return f"this one {'' if is_there else 'not '}among them"
 
 
 def _what_would_help(grounds: Grounds) -> str:
