@@ -61,17 +61,18 @@ def joules_per_token(
     """
     metered = [run for run in known if metered_power(run) is not None]
     knowledge = gather(configurations, metered)
-    runs = [knowledge.runs[i] for i in knowledge.measured]
     power = power_w(configurations, knowledge.facts, throughput)
-    residual = np.zeros(0)
-    if runs:
-        ran = np.array([run.output_throughput or 1.0 for run in runs])
-        drawn = np.array([metered_power(run) or 1.0 for run in runs])
-        physics = power_w(runs, knowledge.run_facts.take(knowledge.measured), ran)
-        # a CPU's metered power says nothing about a GPU's
-        residual = np.nan_to_num(np.log(drawn / physics))
-    cells = knowledge.run_cells.take(knowledge.measured)
-    shift, _ = posterior(SPREAD, cells, residual, knowledge.cells)
+    ran = [knowledge.runs[i] for i in knowledge.measured]
+    speed = np.array([run.output_throughput for run in ran], dtype=np.float64)
+    drawn = np.array([metered_power(run) for run in ran], dtype=np.float64)
+    physics = power_w(ran, knowledge.run_facts.take(knowledge.measured), speed)
+    on_gpus = np.isfinite(physics)
+    shift, _ = posterior(
+        SPREAD,
+        knowledge.run_cells.take(knowledge.measured[on_gpus]),
+        np.log(drawn[on_gpus] / physics[on_gpus]),
+        knowledge.cells,
+    )
     joules: Array = power * np.exp(shift) / throughput
     return joules
 

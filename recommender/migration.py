@@ -95,8 +95,14 @@ def judge(
     )
     if chance is None or made.is_certain or not before.is_feasible:
         return made
-    doubt = f"the intervals overlap too much to tell ({chance:.0%} that moving pays): measure both"
-    return dataclasses.replace(made, reason=f"{reason}; {doubt}")
+    return dataclasses.replace(made, reason=f"{reason}; {_doubt(made, chance)}")
+
+
+def _doubt(made: Migration, chance: float) -> str:
+    sides = ((made.source_gpu, made.before), (made.target_gpu, made.after))
+    guessed = [gpu for gpu, side in sides if side.status == "predicted"]
+    what = f"measure on {' and '.join(guessed)}" if guessed else "measure both for longer"
+    return f"the intervals overlap too much to tell ({chance:.0%} that moving pays): {what}"
 
 
 def _gain(objective: str, before: Candidate, after: Candidate) -> float | None:

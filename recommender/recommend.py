@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autotune.gpus import GpuSpec, ambiguity, find_gpu
-from autotune.models import find_model
+from autotune.models import ModelProfile, find_model
 from autotune.records import Configuration, RunRecord
 from autotune.space import check_lengths
 from recommender.baselines import kept, serving_now, usual
@@ -41,7 +41,8 @@ class Recommendation:
     Attributes:
         candidates: What may be recommended, best first.
         landscape: Every configuration considered.
-        migration: Before and after, with a verdict; ``None`` without a source GPU.
+        migration: Before and after, with a verdict; ``None`` without another GPU to come from, and
+            where nothing runs on that.
     """
 
     recommendation_id: str
@@ -98,7 +99,6 @@ def recommend(
         LimitsNotMetError: When none is expected to meet the latency limits; names the nearest.
     """
     profile, gpu = find_model(query.model), find_gpu(query.target_gpu)
-    source = None if query.source_gpu is None else find_gpu(query.source_gpu)
     query = dataclasses.replace(query, model=profile.name)
     check_lengths(profile, query.workload)
     check_price(query, gpu)
@@ -106,11 +106,7 @@ def recommend(
     landscape = price(questions, predictor, known, query)
     ranked = rank(check_choice_left(query, profile, gpu, landscape), query)
     best = ranked[0]
-    now = None if source is None else serving_now(query, profile, source, predictor, known)
-    keep = None if now is None else kept(query, gpu, now, predictor, known)
-    moved = None
-    if source is not None and now is not None:
-        moved = judge(query, source.name, gpu.name, now, best)
+    keep, moved = _from_source(query, profile, gpu, predictor, known, best)
     grounds = Grounds(
         query=query,
         gpu=gpu.name,
@@ -139,6 +135,25 @@ def recommend(
         n_known_runs=len(known),
         migration=moved,
     )
+
+
+def _from_source(
+    query: Query,
+    profile: ModelProfile,
+    gpu: GpuSpec,
+    predictor: Predictor,
+    known: Sequence[RunRecord],
+    best: Candidate,
+) -> tuple[Candidate | None, Migration | None]:
+    """Return the source's configuration as it would do on the target, and whether to move."""
+    if query.source_gpu is None:
+        return None, None
+    source = find_gpu(query.source_gpu)
+    now = serving_now(query, profile, source, predictor, known)
+    if now is None:
+        return None, None
+    moved = None if source == gpu else judge(query, source.name, gpu.name, now, best)
+    return kept(query, gpu, now, predictor, known), moved
 
 
 def helpful_runs(

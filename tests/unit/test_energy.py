@@ -103,6 +103,12 @@ def test_runs_without_a_meter_and_suspect_runs_change_nothing() -> None:
     assert ratio([metered(3.0, gpu="H200", suspect=True)], gpu="H200") == 1.0
 
 
+def test_a_metered_cpu_says_nothing_about_a_gpu() -> None:
+    known = [metered(1.5, gpu="H200")]
+    cpu = record(gpu="cpu", output_throughput=10.0, energy_j_per_token=5.0)
+    assert ratio([*known, cpu], gpu="H200") == ratio(known, gpu="H200")
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     gpu=st.sampled_from(sorted(load_gpus())),

@@ -78,6 +78,9 @@ def test_intervals_that_overlap_say_so() -> None:
     assert made.verdict == "move"
     assert not made.is_certain
     assert "overlap too much to tell" in made.reason
+    assert made.reason.endswith("measure on A100-80GB and H100-80GB")
+    measured = verdict(side(1000, spread=2.0, status="measured"), side(1100, spread=2.0))
+    assert measured.reason.endswith("measure on H100-80GB")
     # log(1.1 / 1.02) over sqrt(2) * log(2) / 1.6449
     z = math.log(1.1 / 1.02) / (math.sqrt(2) * math.log(2) / 1.6449)
     assert made.p_pays == pytest.approx(0.5 * math.erfc(-z / math.sqrt(2)))

@@ -319,10 +319,16 @@ def test_before_is_the_sources_measured_configuration() -> None:
     assert (moved.before.status, moved.before.output_throughput) == ("measured", 2500.0)
 
 
-def test_moving_to_the_same_gpu_does_not_pay() -> None:
-    moved = recommend(query(source_gpu="H100"), PREDICTOR).migration
-    assert moved is not None
-    assert (moved.verdict, moved.gain) == ("stay", 0.0)
+def test_staying_on_the_gpu_is_no_migration() -> None:
+    made = recommend(query(source_gpu="H100"), PREDICTOR)
+    assert made.keep_source is not None
+    assert made.migration is None
+
+
+def test_a_source_on_which_nothing_runs_is_no_migration() -> None:
+    asked = query(model="meta-llama/Llama-3.1-70B", source_gpu="T4", max_gpus=4)
+    made = recommend(asked, PREDICTOR)
+    assert (made.keep_source, made.migration) == (None, None)
 
 
 def test_where_the_evidence_is_far_the_runs_that_would_help_are_named() -> None:
