@@ -6,8 +6,8 @@ the board's power (TDP) come from outside, none of them from runs of this projec
 
 - at full arithmetic rate 0.65, at full memory rate 0.40: that paper's GTX 580, 244 W, with
   99.7 pJ a FLOP at 1.58 TFLOP/s (158 W) and 513 pJ a byte at 192 GB/s (99 W);
-- constant 0.17: an idle board of 75 W and 45 W for a CUDA context, of an H100's 700 W ("The Model
-  Parking Tax", arXiv 2605.23918: a context adds 26-50 W on boards with HBM).
+- constant 0.17: of an H100's 700 W about 75 W that its idle board reports, and 45 W for a CUDA
+  context, which adds 26-50 W on boards with HBM ("The Model Parking Tax", arXiv 2605.23918).
 
 A full rate is the textbook efficiency of the roofline's, since under the cap no kernel sustains
 more. Nothing else is known of fans, clocks or voltage: runs of the user that metered power correct

@@ -23,9 +23,11 @@ def _plateau(grounds: Grounds) -> str:
     gain = score(first, query.objective) / score(best, query.objective) - 1
     if first is best or not 0 < gain <= query.tolerance * 1.5:
         return ""
+    engine = "" if first.engine == best.engine else f"{first.engine} on "
     return (
-        f"The very best, {place(first)}, gains only {gain:.1%}: within {query.tolerance:.0%} "
-        "fewer GPUs and then the smaller batch win, for about as much at a lower latency."
+        f"The very best, {engine}{place(first)}, gains only {gain:.1%}: within "
+        f"{query.tolerance:.0%} fewer GPUs and then the smaller batch win, for about as much at a "
+        "lower latency."
     )
 
 
