@@ -1,12 +1,14 @@
 """Joules a token: the physics by hand, and what metered runs make of it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.gpus import load_gpus
-from autotune.records import Configuration
+from autotune.records import Configuration, RunRecord
 from recommender.energy import (
     ARITHMETIC_SHARE,
     CONSTANT_SHARE,
@@ -23,7 +25,7 @@ from tests.records import record
 TDP_W = load_gpus()["H200"].tdp_w
 
 
-def question(**changes: object) -> Configuration:
+def question(**changes: Any) -> Configuration:
     return record(**changes).configuration
 
 
@@ -76,14 +78,14 @@ def test_what_a_meter_said() -> None:
     assert metered_energy(record()) is None
 
 
-def metered(factor: float, **changes: object) -> object:
+def metered(factor: float, **changes: Any) -> RunRecord:
     """A run that draws so many times what the physics says."""
     run = record(**changes)
     physics = joules_per_token([run.configuration], np.array([run.output_throughput]))[0]
     return record(**changes, energy_j_per_token=float(physics) * factor)
 
 
-def ratio(known: list, **changes: object) -> float:  # type: ignore[type-arg]
+def ratio(known: list[RunRecord], **changes: Any) -> float:
     asked, speed = [question(**changes)], np.array([2000.0])
     return float((joules_per_token(asked, speed, known) / joules_per_token(asked, speed))[0])
 

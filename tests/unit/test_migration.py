@@ -2,23 +2,25 @@
 
 import json
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.spec import Slo
+from recommender.candidates import Candidate
 from recommender.migration import Migration, judge
 from recommender.query import Query
 from tests.candidates import candidate
 
 
-def query(**changes: object) -> Query:
-    values = {"model": "m", "target_gpu": "H100", "source_gpu": "A100", **changes}
-    return Query(**values)  # type: ignore[arg-type]
+def query(**changes: Any) -> Query:
+    values: dict[str, Any] = {"model": "m", "target_gpu": "H100", "source_gpu": "A100", **changes}
+    return Query(**values)
 
 
-def side(throughput: float, *, spread: float = 1.01, n_gpus: int = 1, **changes: object) -> object:
+def side(throughput: float, *, spread: float = 1.01, n_gpus: int = 1, **changes: Any) -> Candidate:
     return candidate(
         n_gpus,
         64,
@@ -29,8 +31,8 @@ def side(throughput: float, *, spread: float = 1.01, n_gpus: int = 1, **changes:
     )
 
 
-def verdict(before: object, after: object, **changes: object) -> Migration:
-    return judge(query(**changes), "A100-80GB", "H100-80GB", before, after)  # type: ignore[arg-type]
+def verdict(before: Candidate, after: Candidate, **changes: Any) -> Migration:
+    return judge(query(**changes), "A100-80GB", "H100-80GB", before, after)
 
 
 def test_twice_as_fast_pays() -> None:

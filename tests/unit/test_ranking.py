@@ -1,22 +1,25 @@
 """Objectives: what each maximises, how many replicas it gets, and the tolerance for all of them."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import InvalidConfigError
 from autotune.spec import Slo
+from recommender.candidates import Candidate
 from recommender.deployment import deploy
 from recommender.query import OBJECTIVES, Query
 from recommender.ranking import amount, describe, rank, score
 from tests.candidates import candidate
 
 
-def query(**changes: object) -> Query:
-    values = {"model": "meta-llama/Llama-3.1-8B", "target_gpu": "H100", **changes}
+def query(**changes: Any) -> Query:
+    values: dict[str, Any] = {"model": "meta-llama/Llama-3.1-8B", "target_gpu": "H100", **changes}
     if values.get("objective") == "goodput":
         values.setdefault("slo", Slo(max_ttft_ms=100))
-    return Query(**values)  # type: ignore[arg-type]
+    return Query(**values)
 
 
 ONE = candidate(
@@ -43,7 +46,7 @@ FOUR = candidate(
         ("goodput", FOUR),
     ],
 )
-def test_each_objective_has_its_own_best(objective: str, best: object) -> None:
+def test_each_objective_has_its_own_best(objective: str, best: Candidate) -> None:
     assert rank([ONE, FOUR], query(objective=objective))[0] is best
 
 
@@ -63,7 +66,7 @@ def test_what_is_counted_by_hand() -> None:
 def test_within_the_tolerance_of_any_objective_fewer_gpus_then_the_smaller_batch_win(
     objective: str,
 ) -> None:
-    def cell(n_gpus: int, batch_size: int, better: float) -> object:
+    def cell(n_gpus: int, batch_size: int, better: float) -> Candidate:
         return candidate(
             n_gpus,
             batch_size,
@@ -79,9 +82,9 @@ def test_within_the_tolerance_of_any_objective_fewer_gpus_then_the_smaller_batch
         cell(1, 128, 0.99),
         cell(2, 128, 1.0),
     )
-    ranked = rank([worse, small, large, best], query(objective=objective))  # type: ignore[list-item]
+    ranked = rank([worse, small, large, best], query(objective=objective))
     assert ranked == [small, best, large, worse]
-    strict = rank([worse, small, large, best], query(objective=objective, tolerance=0.0))  # type: ignore[list-item]
+    strict = rank([worse, small, large, best], query(objective=objective, tolerance=0.0))
     assert strict[0] is best
 
 
@@ -120,6 +123,6 @@ def test_goodput_without_a_limit_is_refused() -> None:
 
 
 @pytest.mark.parametrize("price", [-1.0, 0.0, float("nan"), float("inf"), "2", True])
-def test_a_query_takes_no_price_that_is_none(price: object) -> None:
+def test_a_query_takes_no_price_that_is_none(price: Any) -> None:
     with pytest.raises(InvalidConfigError, match="H100-80GB"):
         query(prices={"H100-80GB": price})
