@@ -19,6 +19,7 @@ from autotune.errors import AutotuneError
 from autotune.options import (
     json_option,
     read_counts,
+    recommend_options,
     search_options,
     set_option,
     tracking_uri_option,
@@ -290,48 +291,12 @@ def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--model", required=True, help="Catalogue name, or a directory with a config.json.")
-@click.option("--target-gpu", required=True, help="The GPU to move to (`autotune gpus`).")
-@click.option("--source-gpu", help="The GPU served on until now: adds what keeping would give.")
-@click.option("--engine", default="vllm", show_default=True, help="vllm, hf or all.")
-@click.option("--max-gpus", type=int, default=8, show_default=True, help="Most GPUs of a replica.")
-@click.option(
-    "--max-batch-size", type=int, default=1024, show_default=True, help="Largest batch to consider."
-)
-@click.option("--input-len", type=int, default=512, show_default=True, help="Prompt tokens.")
-@click.option("--output-len", type=int, default=128, show_default=True, help="Generated tokens.")
-@click.option(
-    "--dtype", default="auto", show_default=True, help="auto, float32, float16, bfloat16."
-)
-@click.option("--quantization", help="Weight quantization, for example fp8.")
-@click.option("--objective", default="throughput", show_default=True, help="throughput or per-gpu.")
-@click.option(
-    "--tolerance",
-    type=float,
-    default=0.02,
-    show_default=True,
-    help="Share of the best given up for fewer GPUs, then for the smaller batch.",
-)
-@click.option("--top", type=int, default=5, show_default=True, help="Candidates to list.")
-@click.option(
-    "--confirm",
-    "confirm_runs",
-    type=int,
-    default=0,
-    metavar="N",
-    help="Confirm at once with N runs on this host.",
-)
-@click.option(
-    "--log",
-    is_flag=True,
-    help="Log to MLflow before returning (otherwise the next command that opens the store does).",
-)
+@recommend_options
 @tracking_uri_option
 @json_option
 def recommend(
     model: str,
     confirm_runs: int,
-    log: bool,
     tracking_uri: str,
     as_json: bool,
     input_len: int,
@@ -351,7 +316,6 @@ def recommend(
         model,
         tracking_uri,
         workload=Workload(input_len=input_len, output_len=output_len),
-        log=log,
         **options,
     )
     answer = made.to_dict()
@@ -365,6 +329,30 @@ def recommend(
         )
     if as_json:
         _echo_json(answer)
+
+
+@main.command()
+@click.argument("recommendation")
+@click.option("--top", type=click.IntRange(min=1), help="Candidates to explain.  [default: all]")
+@tracking_uri_option
+@json_option
+def explain(recommendation: str, top: int | None, tracking_uri: str, as_json: bool) -> None:
+    """Say what a recommendation rests on: causes of the time, the trees' reasons, measured runs.
+
+    RECOMMENDATION is its id, its file, or what `recommend --json` printed.
+
+    \b
+    Example:
+      autotune explain 0123456789ab --top 3
+    """
+    from recommender.explaining import explain_recommendation
+    from recommender.explaining_view import explanation_view
+
+    made = explain_recommendation(recommendation, tracking_uri, top=top)
+    if as_json:
+        _echo_json(made.to_dict())
+    else:
+        _print(explanation_view(made))
 
 
 @main.command()

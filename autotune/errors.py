@@ -13,6 +13,7 @@ AutotuneError                    exit 1
 ├── StoreError                   OSError: a tracking store that cannot be opened or written
 ├── SurrogateError               a surrogate that is missing, damaged or has nothing to learn from
 ├── NothingFitsError             no configuration of the model fits the target
+├── LimitsNotMetError            some fit, but none is expected to meet the latency limits
 └── TrialError                   a configuration that failed; becomes a RunRecord's status
 """
 
@@ -111,6 +112,10 @@ class SurrogateError(AutotuneError):
 
 class NothingFitsError(AutotuneError):
     """No configuration of the model fits the target GPU."""
+
+
+class LimitsNotMetError(AutotuneError):
+    """Configurations fit the target GPU, but none is expected to meet the latency limits."""
 
 
 class TrialError(AutotuneError):

@@ -1,7 +1,8 @@
-"""Options that commands share, and the long ones of ``run`` in their groups."""
+"""Options that commands share, and the long ones of ``run`` and ``recommend``."""
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -133,6 +134,66 @@ _WORKLOAD_OPTIONS = (
     click.option("--burstiness", type=float, help="1 is a Poisson process.  [default: 1]"),
 )
 
+_RECOMMEND_OPTIONS = (
+    click.option("--model", required=True, help="Catalogue name, or a directory with config.json."),
+    click.option("--target-gpu", required=True, help="The GPU to move to (`autotune gpus`)."),
+    click.option("--source-gpu", help="The GPU served on until now: does moving pay?"),
+    click.option("--engine", default="vllm", show_default=True, help="vllm, hf or all."),
+    click.option("--max-gpus", type=int, default=8, show_default=True, help="Most GPUs to spend."),
+    click.option(
+        "--max-batch-size", type=int, default=1024, show_default=True, help="Largest to consider."
+    ),
+    click.option("--input-len", type=int, default=512, show_default=True, help="Prompt tokens."),
+    click.option(
+        "--output-len", type=int, default=128, show_default=True, help="Generated tokens."
+    ),
+    click.option(
+        "--dtype", default="auto", show_default=True, help="auto, float32, float16, bfloat16."
+    ),
+    click.option("--quantization", help="Weight quantization, for example fp8."),
+    click.option(
+        "--objective",
+        default="throughput",
+        show_default=True,
+        help="throughput of one replica. per-gpu: replicas against tensor parallelism. cost: least "
+        "$ a million tokens. energy: least J a token. goodput: throughput within the limits.",
+    ),
+    click.option("--max-ttft-ms", type=float, help="Limit for the mean time to first token."),
+    click.option("--max-tpot-ms", type=float, help="Limit for the mean time per output token."),
+    click.option(
+        "--price",
+        multiple=True,
+        metavar="GPU=DOLLARS",
+        help="What an hour of one GPU costs, as in H100=2.9; can be repeated.",
+    ),
+    click.option(
+        "--price-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The same as YAML or JSON; --price wins.",
+    ),
+    click.option(
+        "--tolerance",
+        type=float,
+        default=0.02,
+        show_default=True,
+        help="Share of the best given up for fewer GPUs, then for the smaller batch.",
+    ),
+    click.option("--top", type=int, default=5, show_default=True, help="Candidates to list."),
+    click.option(
+        "--confirm",
+        "confirm_runs",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Confirm at once with N runs on this host.",
+    ),
+    click.option(
+        "--log",
+        is_flag=True,
+        help="Log to MLflow before returning (else the next command that opens the store does).",
+    ),
+)
+
 
 def search_options(command: Command) -> Command:
     """How to search, within which budgets and limits."""
@@ -142,6 +203,11 @@ def search_options(command: Command) -> Command:
 def workload_options(command: Command) -> Command:
     """What requests to send, and how they come."""
     return _with(_WORKLOAD_OPTIONS, command)
+
+
+def recommend_options(command: Command) -> Command:
+    """What is asked of the recommender."""
+    return _with(_RECOMMEND_OPTIONS, command)
 
 
 def _with(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:

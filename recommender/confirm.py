@@ -12,9 +12,10 @@ from autotune.gpus import find_gpu
 from autotune.models import find_model
 from autotune.records import Configuration, RunRecord
 from recommender.acquisition import expected_improvement
-from recommender.candidates import Candidate, cell, enumerate_configurations, price
+from recommender.candidates import Candidate, cell, enumerate_configurations
 from recommender.confirmation import Confirmation, ConfirmedRun
 from recommender.predictor import Predictor
+from recommender.pricing import price
 from recommender.query import Query
 from recommender.recommend import Recommendation, rank, score
 
@@ -71,7 +72,7 @@ def confirm(
     evidence = list(known)
     done: list[ConfirmedRun] = []
     for _ in range(runs):
-        candidates = price(questions, predictor, evidence, model_path=query.model_path)
+        candidates = price(questions, predictor, evidence, query)
         chosen = _choose(recommendation, candidates, done)
         if chosen is None:
             break
@@ -81,7 +82,7 @@ def confirm(
             on_run(record)
         evidence.append(record)
         done.append(_confirmed(role, candidates[index], record))
-    candidates = price(questions, predictor, evidence, model_path=query.model_path)
+    candidates = price(questions, predictor, evidence, query)
     tried = {_place(run.predicted) for run in done}
     measured = [c for c in candidates if _place(c) in tried and c.is_feasible]
     winner = rank(measured, query)[0] if measured else None

@@ -1,11 +1,12 @@
 """Why: one paragraph for a person."""
 
-from collections.abc import Sequence
-
-from autotune.gpus import GpuSpec
-from autotune.models import ModelProfile
-from recommender.candidates import Candidate
-from recommender.query import Query
+from autotune.limits import describe_limits
+from recommender.deployment import deploy
+from recommender.drift import version_drift
+from recommender.grounds import Grounds
+from recommender.neighbours import learned_from
+from recommender.ranking import describe
+from recommender.rivals import comparisons, place
 
 _BOTTLENECK = {
     "weights": "reading the weights once a step limits it, so larger batches still pay",
@@ -16,99 +17,87 @@ _BOTTLENECK = {
 }
 
 
-def explain(
-    query: Query,
-    profile: ModelProfile,
-    gpu: GpuSpec,
-    ranked: Sequence[Candidate],
-    feasible: Sequence[Candidate],
-    keep: Candidate | None,
-    *,
-    n_known: int,
-    n_all: int,
-) -> str:
-    """Return the reasons for the first of ``ranked``, with its neighbours and its evidence."""
-    best = ranked[0]
-    parts = [
-        _what(query, profile, gpu, best),
-        _why(best),
-        _plateau(best, ranked, query.tolerance),
-        _neighbours(best, feasible),
-        _excluded(len(feasible), n_all),
-        _versus_keep(best, keep),
-        _evidence(best, n_known, profile),
-    ]
+def explain(grounds: Grounds) -> str:
+    """Return the reasons for the best, with its neighbours, its rivals and its evidence."""
+    parts = (
+        _what(grounds),
+        _objective(grounds),
+        f"At this size {_BOTTLENECK[grounds.best.bottleneck]}.",
+        _excluded(grounds),
+        *comparisons(grounds),
+        _evidence(grounds),
+        version_drift(grounds.known, grounds.best.engine) or "",
+        _what_would_help(grounds),
+    )
     return " ".join(part for part in parts if part)
 
 
-def _what(query: Query, profile: ModelProfile, gpu: GpuSpec, best: Candidate) -> str:
+def _what(grounds: Grounds) -> str:
+    best, work = grounds.best, grounds.query.workload
     verb = "was measured to generate" if best.status == "measured" else "should generate"
-    work = query.workload
     return (
-        f"{profile.name} on {best.n_gpus} x {gpu.name} with {best.engine} at batch size "
+        f"{grounds.query.model} on {best.n_gpus} x {grounds.gpu} with {best.engine} at batch size "
         f"{best.batch_size} {verb} {best.output_throughput:,.0f} tok/s for requests of "
         f"{work.input_len} prompt and {work.output_len} generated tokens "
         f"(90 % interval {best.low:,.0f} to {best.high:,.0f})."
     )
 
 
-def _why(best: Candidate) -> str:
-    return f"At this size {_BOTTLENECK[best.bottleneck]}."
-
-
-def _plateau(best: Candidate, ranked: Sequence[Candidate], tolerance: float) -> str:
-    fastest = max(ranked, key=lambda c: c.output_throughput)
-    if fastest is best or fastest.output_throughput <= best.output_throughput:
-        return ""
-    gain = fastest.output_throughput / best.output_throughput - 1
-    if gain > tolerance * 1.5:
-        return ""
-    return (
-        f"The very fastest, {fastest.n_gpus} GPUs at batch size {fastest.batch_size}, gains only "
-        f"{gain:.1%}: within {tolerance:.0%} fewer GPUs and then the smaller batch win, "
-        "for the same throughput at a lower latency."
-    )
-
-
-def _neighbours(best: Candidate, feasible: Sequence[Candidate]) -> str:
-    by_cell = {(c.engine, c.n_gpus, c.batch_size): c for c in feasible}
-    fewer = by_cell.get((best.engine, best.n_gpus // 2, best.batch_size))
-    if fewer is None:
-        return ""
-    share = fewer.output_throughput / best.output_throughput
-    return f"Half the GPUs at the same batch size give {share:.0%} of it."
-
-
-def _excluded(n_feasible: int, n_all: int) -> str:
-    excluded = n_all - n_feasible
-    return f"{excluded} of {n_all} configurations were left out: they would not fit." * bool(
-        excluded
-    )
-
-
-def _versus_keep(best: Candidate, keep: Candidate | None) -> str:
-    if keep is None:
-        return ""
-    if not keep.is_feasible:
-        return (
-            f"The configuration kept from the source ({keep.n_gpus} GPUs, batch size "
-            f"{keep.batch_size}) would not fit here."
+def _objective(grounds: Grounds) -> str:
+    query, best = grounds.query, grounds.best
+    parts = []
+    if query.objective != "throughput":
+        parts.append(f"That is {describe(best, query.objective)}.")
+    plan = deploy(best, query)
+    if plan.replicas > 1:
+        parts.append(
+            f"{plan.text} take {plan.replicas * plan.n_gpus} of up to {query.max_gpus} GPUs and "
+            f"give {plan.output_throughput:,.0f} tok/s together."
         )
-    gain = best.output_throughput / keep.output_throughput - 1
-    if (best.engine, best.n_gpus, best.batch_size) == (keep.engine, keep.n_gpus, keep.batch_size):
-        return "It is the configuration of the source GPU: keep it."
+    if query.slo.is_set:
+        parts.append(
+            f"It meets {describe_limits(query.slo)} with a chance of {best.p_within_limits:.0%}."
+        )
+    return " ".join(parts)
+
+
+def _excluded(grounds: Grounds) -> str:
+    n_all = len(grounds.landscape)
+    unfit = sum(not c.can_run for c in grounds.landscape)
+    late = n_all - unfit - len(grounds.ranked)
+    texts = []
+    if unfit:
+        texts.append(f"{unfit} of {n_all} configurations were left out: they would not fit.")
+    if late:
+        limits = describe_limits(grounds.query.slo)
+        texts.append(f"{late} of {n_all} configurations are expected to miss {limits}.")
+    return " ".join(texts)
+
+
+def _evidence(grounds: Grounds) -> str:
+    best, model = grounds.best, grounds.query.model
+    runs = [r for r in grounds.known if r.is_measured and not r.suspect]
+    if runs:
+        here = sum(r.gpu == grounds.gpu for r in runs)
+        own = f"It rests on {len(runs)} own runs of {model}, {here} of them on {grounds.gpu}"
+        last = ", this configuration among them" if best.status == "measured" else ""
+        return f"{own}{last}; confidence {best.confidence}."
+    mode = grounds.query.workload.mode
+    seen = learned_from(grounds.evidence, best.engine, mode, grounds.gpu, model)
     return (
-        f"Keeping the source's {keep.n_gpus} GPUs and batch size {keep.batch_size} would give "
-        f"{keep.output_throughput:,.0f} tok/s, {gain:+.1%} to gain by changing."
+        f"No own run of this model is known, so the interval is wide: with {best.engine} in this "
+        f"mode the surrogate learned from {seen.n_models} models ({_among(seen.has_model)}) on "
+        f"{seen.n_gpus} GPUs ({_among(seen.has_gpu)}). Three confirmatory runs on the target "
+        f"narrow it (`autotune confirm`). Confidence {best.confidence}."
     )
 
 
-def _evidence(best: Candidate, n_known: int, profile: ModelProfile) -> str:
-    if best.status == "measured":
-        return f"It rests on {n_known} own runs of {profile.name}, this configuration among them."
-    if n_known:
-        return f"It rests on {n_known} own runs of {profile.name}; confidence {best.confidence}."
-    return (
-        "No own run of this model is known, so the interval is wide; three confirmatory runs on "
-        f"the target narrow it (`autotune confirm`). Confidence {best.confidence}."
-    )
+def _among(is_there: bool) -> str:
+    return f"this one {'' if is_there else 'not '}among them"
+
+
+def _what_would_help(grounds: Grounds) -> str:
+    if not grounds.helpful:
+        return ""
+    runs = " and ".join(f"{c.engine} on {place(c)}" for c in grounds.helpful)
+    return f"The runs that would help the decision most: {runs}."

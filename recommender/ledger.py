@@ -11,9 +11,10 @@ from typing import Any
 
 from autotune.cache import write_atomically
 from autotune.errors import InvalidConfigError
-from autotune.spec import Workload
+from autotune.spec import Slo, Workload
 from autotune.tracking_api import DocumentStore
 from recommender.candidates import Candidate
+from recommender.migration import Migration
 from recommender.query import Query
 from recommender.recommend import Recommendation
 
@@ -62,10 +63,11 @@ def load(reference: str, directory: Path) -> Recommendation:
 
 
 def from_dict(data: Mapping[str, Any]) -> Recommendation:
-    """Build a recommendation from ``to_dict``'s result."""
+    """Build a recommendation from ``to_dict``'s result; what older files lack takes its default."""
     query = dict(data["query"])
     query["workload"] = Workload(**query["workload"])
-    keep = data["keep_source"]
+    query["slo"] = Slo(**query.get("slo", {}))
+    keep, migration = data["keep_source"], data.get("migration")
     return Recommendation(
         recommendation_id=data["recommendation_id"],
         created_at=data["created_at"],
@@ -79,6 +81,7 @@ def from_dict(data: Mapping[str, Any]) -> Recommendation:
         explanation=data["explanation"],
         remarks=tuple(data["remarks"]),
         n_known_runs=data["n_known_runs"],
+        migration=None if migration is None else Migration.from_dict(migration),
     )
 
 
@@ -100,31 +103,57 @@ def log_pending(store: DocumentStore) -> int:
 
 
 def _log_recommendation(store: DocumentStore, path: Path, made: Recommendation) -> None:
-    best = made.best
+    best, query, migration = made.best, made.query, made.migration
     store.log_document(
         kind="recommendation",
-        name=f"{made.query.model.rpartition('/')[2]} · recommendation · {made.target_gpu}",
+        name=f"{query.model.rpartition('/')[2]} · recommendation · {made.target_gpu}",
         document_id=made.recommendation_id,
-        params={
-            "model": made.query.model,
-            "gpu": made.target_gpu,
-            "source_gpu": made.query.source_gpu,
-            "engine": best.engine,
-            "n_gpus": best.n_gpus,
-            "batch_size": best.batch_size,
-            "input_len": made.query.workload.input_len,
-            "output_len": made.query.workload.output_len,
-            "objective": made.query.objective,
-        },
-        metrics={
-            "predicted_output_throughput": best.output_throughput,
-            "predicted_low": best.low,
-            "predicted_high": best.high,
-            "p_feasible": best.p_feasible,
-        },
+        params=_without_none(
+            model=query.model,
+            gpu=made.target_gpu,
+            source_gpu=query.source_gpu,
+            engine=best.engine,
+            n_gpus=best.n_gpus,
+            batch_size=best.batch_size,
+            replicas=made.deployment.replicas,
+            input_len=query.workload.input_len,
+            output_len=query.workload.output_len,
+            objective=query.objective,
+            max_ttft_ms=query.slo.max_ttft_ms,
+            max_tpot_ms=query.slo.max_tpot_ms,
+            migration_verdict=None if migration is None else migration.verdict,
+        ),
+        metrics=_metrics(best, migration),
         note=f"{made.explanation}\n\n```\n{best.command}\n```",
         artifacts=[path],
     )
+
+
+def _metrics(best: Candidate, migration: Migration | None) -> dict[str, float]:
+    values = {
+        "predicted_output_throughput": best.output_throughput,
+        "predicted_low": best.low,
+        "predicted_high": best.high,
+        "p_feasible": best.p_feasible,
+        "p_within_limits": best.p_within_limits,
+        "predicted_cost_per_mtok": best.cost_per_mtok,
+        "predicted_energy_j_per_token": best.energy_j_per_token,
+    }
+    if migration is not None:
+        before = migration.before
+        values |= {
+            "migration_gain": migration.gain,
+            "migration_p_pays": migration.p_pays,
+            "source_output_throughput": before.output_throughput,
+            "source_output_throughput_per_gpu": before.output_throughput_per_gpu,
+            "source_cost_per_mtok": before.cost_per_mtok,
+            "source_energy_j_per_token": before.energy_j_per_token,
+        }
+    return _without_none(**values)
+
+
+def _without_none(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _log_confirmation(store: DocumentStore, path: Path, document: Mapping[str, Any]) -> None:

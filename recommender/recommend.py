@@ -7,28 +7,43 @@ import dataclasses
 import datetime
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autotune.errors import NothingFitsError
-from autotune.gpus import GpuSpec, ambiguity, find_gpu
-from autotune.memory import plan_memory
-from autotune.models import ModelProfile, find_model
-from autotune.records import RunRecord
-from autotune.space import check_lengths
-from recommender.candidates import Candidate, enumerate_configurations, powers_of_two, price
-from recommender.explain import explain
-from recommender.predictor import Predictor
-from recommender.query import Query
+import numpy as np
 
-# What serving guides name first for each engine: vLLM's long-standing default, the pipeline's.
-POPULAR_BATCH = {"vllm": 256, "hf": 1}
+from autotune.gpus import GpuSpec, ambiguity, find_gpu
+from autotune.models import ModelProfile, find_model
+from autotune.records import Configuration, RunRecord
+from autotune.space import check_lengths
+from recommender.baselines import kept, serving_now, usual
+from recommender.candidates import Candidate, enumerate_configurations
+from recommender.deployment import Deployment, deploy
+from recommender.explain import explain
+from recommender.grounds import Grounds
+from recommender.informative import most_informative
+from recommender.migration import Migration, judge
+from recommender.predictor import Predictor
+from recommender.pricing import price
+from recommender.query import Query
+from recommender.ranking import rank, score
+from recommender.refusals import check_choice_left, check_price
+
+__all__ = ["Recommendation", "rank", "recommend", "score"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """The answer. ``landscape`` holds every configuration considered, best first."""
+    """The answer.
+
+    Attributes:
+        candidates: What may be recommended, best first.
+        landscape: Every configuration considered.
+        migration: Before and after, with a verdict; ``None`` without another GPU to come from, and
+            where nothing runs on that.
+    """
 
     recommendation_id: str
     created_at: str
@@ -42,6 +57,12 @@ class Recommendation:
     explanation: str
     remarks: tuple[str, ...]
     n_known_runs: int
+    migration: Migration | None = None
+
+    @property
+    def deployment(self) -> Deployment:
+        """How the best is spread over the GPUs."""
+        return deploy(self.best, self.query)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the contract's JSON object."""
@@ -50,10 +71,13 @@ class Recommendation:
             "engine": self.best.engine,
             "target_gpu": self.target_gpu,
             "workload": dataclasses.asdict(self.query.workload),
+            "objective": self.query.objective,
             "best": self.best.to_dict(),
+            "deployment": dataclasses.asdict(self.deployment),
             "candidates": [candidate.to_dict() for candidate in self.candidates],
             "keep_source": None if self.keep_source is None else self.keep_source.to_dict(),
             "baselines": {name: c.to_dict() for name, c in self.baselines.items()},
+            "migration": None if self.migration is None else self.migration.to_dict(),
             "explanation": self.explanation,
             "remarks": list(self.remarks),
             "recommendation_id": self.recommendation_id,
@@ -70,117 +94,101 @@ def recommend(
             target replace them.
 
     Raises:
-        UsageError: For an unknown model or GPU.
+        UsageError: For an unknown model or GPU, and for an objective that lacks its price or power.
         NothingFitsError: When no configuration fits the target; says how much memory is missing.
+        LimitsNotMetError: When none is expected to meet the latency limits; names the nearest.
     """
     profile, gpu = find_model(query.model), find_gpu(query.target_gpu)
     query = dataclasses.replace(query, model=profile.name)
     check_lengths(profile, query.workload)
+    check_price(query, gpu)
     questions = enumerate_configurations(query, profile, gpu)
-    landscape = price(questions, predictor, known, model_path=query.model_path)
-    feasible = [candidate for candidate in landscape if candidate.is_feasible]
-    if not feasible:
-        raise NothingFitsError(_why_nothing_fits(query, profile, gpu))
-    ranked = rank(feasible, query)
-    keep = _keep(query, profile, predictor, known)
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    baselines = _baselines(query, landscape)
-    remarks = [
-        text for name in (query.target_gpu, query.source_gpu or "") if (text := ambiguity(name))
-    ]
+    landscape = price(questions, predictor, known, query)
+    ranked = rank(check_choice_left(query, profile, gpu, landscape), query)
+    best = ranked[0]
+    keep, moved = _from_source(query, profile, gpu, predictor, known, best)
+    grounds = Grounds(
+        query=query,
+        gpu=gpu.name,
+        ranked=ranked,
+        landscape=landscape,
+        keep=keep,
+        migration=moved,
+        known=known,
+        evidence=predictor.meta,
+        helpful=_helpful(predictor, questions, landscape, known, query, best),
+    )
+    created_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    asked = (query.target_gpu, query.source_gpu or "")
     return Recommendation(
-        recommendation_id=_identify(query, gpu, ranked, now),
-        created_at=now,
+        recommendation_id=_identify(query, gpu, best, created_at),
+        created_at=created_at,
         query=query,
         target_gpu=gpu.name,
-        best=ranked[0],
+        best=best,
         candidates=tuple(ranked[: query.top]),
         keep_source=keep,
-        baselines=baselines,
+        baselines=usual(query, landscape),
         landscape=tuple(landscape),
-        explanation=explain(
-            query, profile, gpu, ranked, feasible, keep, n_known=len(known), n_all=len(landscape)
-        ),
-        remarks=tuple(remarks),
+        explanation=explain(grounds),
+        remarks=tuple(text for name in asked if (text := ambiguity(name))),
         n_known_runs=len(known),
+        migration=moved,
     )
 
 
-def rank(feasible: Sequence[Candidate], query: Query) -> list[Candidate]:
-    """Order by the objective; the first is the cheapest of those within the tolerance of the best.
-
-    Cheaper means fewer GPUs, then the smaller batch: the same throughput at a lower latency.
-    """
-    ordered = sorted(feasible, key=lambda c: -score(c, query.objective))
-    floor = score(ordered[0], query.objective) * (1 - query.tolerance)
-    plateau = [c for c in ordered if score(c, query.objective) >= floor]
-    first = min(plateau, key=lambda c: (c.n_gpus, c.batch_size))
-    return [first, *(c for c in ordered if c is not first)]
-
-
-def score(candidate: Candidate, objective: str) -> float:
-    """Return what the objective maximises, in tok/s (or tok/s per GPU)."""
-    if objective == "per-gpu":
-        return candidate.output_throughput_per_gpu
-    return candidate.output_throughput
-
-
-def _keep(
-    query: Query, profile: ModelProfile, predictor: Predictor, known: Sequence[RunRecord]
-) -> Candidate | None:
-    """Return the source GPU's best configuration as it would do on the target."""
+def _from_source(
+    query: Query,
+    profile: ModelProfile,
+    gpu: GpuSpec,
+    predictor: Predictor,
+    known: Sequence[RunRecord],
+    best: Candidate,
+) -> tuple[Candidate | None, Migration | None]:
+    """Return the source's configuration as it would do on the target, and whether to move."""
     if query.source_gpu is None:
-        return None
-    source, target = find_gpu(query.source_gpu), find_gpu(query.target_gpu)
-    there = [
-        c
-        for c in price(enumerate_configurations(query, profile, source), predictor, known)
-        if c.is_feasible
-    ]
-    measured = [c for c in there if c.status == "measured"]
-    best = rank(measured or there, query)[0] if there else None
-    if best is None:
-        return None
-    questions = [
-        dataclasses.replace(c, gpu=target.name)
-        for c in enumerate_configurations(query, profile, source)
-        if (c.engine, c.n_gpus, c.batch_size) == (best.engine, best.n_gpus, best.batch_size)
-    ]
-    return price(questions, predictor, known, model_path=query.model_path)[0]
+        return None, None
+    source = find_gpu(query.source_gpu)
+    now = serving_now(query, profile, source, predictor, known)
+    if now is None:
+        return None, None
+    moved = None if source == gpu else judge(query, source.name, gpu.name, now, best)
+    return kept(query, gpu, now, predictor, known), moved
 
 
-def _baselines(query: Query, landscape: Sequence[Candidate]) -> dict[str, Candidate]:
-    """Return what people do without advice: the largest configuration, the most popular one."""
-    engine = query.engines[0]
-    own = [c for c in landscape if c.engine == engine]
-    fitting = [c for c in own if c.fits]
-    largest = max(fitting or own, key=lambda c: (c.n_gpus, c.batch_size))
-    fewest = min(c.n_gpus for c in fitting or own)
-    usual = max(c.batch_size for c in own if c.batch_size <= POPULAR_BATCH[engine])
-    popular = next(c for c in own if c.n_gpus == fewest and c.batch_size == usual)
-    return {"largest": largest, "most_popular": popular}
+def helpful_runs(
+    predictor: Predictor,
+    questions: Sequence[Configuration],
+    landscape: Sequence[Candidate],
+    known: Sequence[RunRecord],
+    query: Query,
+) -> list[Candidate]:
+    """Return the two candidates whose measurement would help the decision most.
+
+    Args:
+        questions: n configurations.
+        landscape: What is expected of them, in the same order.
+    """
+    rows = [i for i, candidate in enumerate(landscape) if candidate.is_feasible]
+    value = np.array([math.log(score(landscape[i], query.objective)) for i in rows])
+    chosen = most_informative(predictor, [questions[i] for i in rows], value, known)
+    return [landscape[rows[i]] for i in chosen]
 
 
-def _why_nothing_fits(query: Query, profile: ModelProfile, gpu: GpuSpec) -> str:
-    n_gpus = powers_of_two(min(query.max_gpus, gpu.max_gpus))[-1]
-    plan = plan_memory(
-        profile,
-        gpu,
-        engine=query.engines[0],
-        n_gpus=n_gpus,
-        batch_size=1,
-        sequence_len=query.workload.input_len + query.workload.output_len,
-        dtype=query.dtype,
-        kv_dtype="auto",
-    )
-    return (
-        f"{profile.name} does not fit on {n_gpus} x {gpu.name}: one sequence needs "
-        f"{plan.total_gb:.0f} GB a GPU ({plan.weights_gb:.0f} GB of them weights), "
-        f"{plan.available_gb:.0f} GB are usable; allow more GPUs (--max-gpus), quantise "
-        "(--quantization fp8), or name a larger GPU"
-    )
+def _helpful(
+    predictor: Predictor,
+    questions: Sequence[Configuration],
+    landscape: Sequence[Candidate],
+    known: Sequence[RunRecord],
+    query: Query,
+    best: Candidate,
+) -> list[Candidate]:
+    """Return helpful runs where the evidence is far, nothing elsewhere (it takes time)."""
+    if best.confidence != "low":
+        return []
+    return helpful_runs(predictor, questions, landscape, known, query)
 
 
-def _identify(query: Query, gpu: GpuSpec, ranked: Sequence[Candidate], now: str) -> str:
-    text = json.dumps([dataclasses.asdict(query), gpu.name, ranked[0].to_dict(), now])
+def _identify(query: Query, gpu: GpuSpec, best: Candidate, now: str) -> str:
+    text = json.dumps([dataclasses.asdict(query), gpu.name, best.to_dict(), now])
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,6 +1,5 @@
 """The strategy ``surrogate``: each run goes where the model expects the largest improvement."""
 
-import math
 from collections.abc import Sequence
 
 from autotune.limits import best_of
@@ -11,9 +10,9 @@ from autotune.search import StrategyFactory
 from autotune.spec import Slo, StudySpec
 from recommender.acquisition import expected, expected_improvement
 from recommender.context import open_context
+from recommender.limits import chance_within
 from recommender.predictor import Prediction, Predictor
 
-_NORMAL_95 = 1.6449
 _AS_GOOD = 0.9  # of the largest expected improvement: then the running engine decides
 
 
@@ -58,20 +57,6 @@ def gain(prediction: Prediction, so_far: float, slo: Slo) -> tuple[float, float]
     """Return the improvement expected over ``so_far`` within the limits, then the throughput."""
     chance = chance_within(prediction, slo)
     return expected_improvement(prediction, so_far) * chance, expected(prediction) * chance
-
-
-def chance_within(prediction: Prediction, slo: Slo) -> float:
-    """Return the probability to meet the limits; latencies are as uncertain as the throughput."""
-    deviation = math.log(prediction.high / prediction.output_throughput) / _NORMAL_95
-    chance = 1.0
-    for predicted, limit in (
-        (prediction.ttft_ms, slo.max_ttft_ms),
-        (prediction.tpot_ms, slo.max_tpot_ms),
-    ):
-        if predicted is not None and limit is not None:
-            z = math.log(limit / predicted) / max(deviation, 1e-6)
-            chance *= 0.5 * math.erfc(-z / math.sqrt(2))
-    return chance
 
 
 def surrogate_search(tracking_uri: str) -> StrategyFactory:

@@ -189,3 +189,14 @@ def go_on(
     )
     parameters = {**PARAMETERS, "seed": seed, "min_child_weight": 1.0, "lambda": 1.0}
     return xgboost.train(parameters, matrix, num_boost_round=FURTHER_ROUNDS, xgb_model=booster)
+
+
+def contributions(booster: xgboost.Booster, features: Array) -> Array:
+    """Return XGBoost's SHAP values of the raw residual, shape (n, n_features + 1); last the bias.
+
+    Exact for trees (Lundberg et al., "Consistent individualized feature attribution for tree
+    ensembles", 2018): each row sums to the trees' prediction.
+    """
+    matrix = xgboost.DMatrix(features, feature_names=list(FEATURE_NAMES), nthread=1)
+    found: Array = booster.predict(matrix, pred_contribs=True).astype(np.float64)
+    return found

@@ -8,6 +8,8 @@ from rich.text import Text
 
 from recommender.candidates import Candidate
 from recommender.confirmation import Confirmation
+from recommender.migration import Migration
+from recommender.query import Query
 from recommender.recommend import Recommendation
 
 _COLUMNS = ("engine", "GPUs", "batch", "tok/s", "90 % interval", "tok/s/GPU", "TTFT ms", "TPOT ms",
@@ -15,30 +17,63 @@ _COLUMNS = ("engine", "GPUs", "batch", "tok/s", "90 % interval", "tok/s/GPU", "T
 
 
 def recommendation_view(made: Recommendation) -> Group:
-    """Return the ranked candidates, the baselines, the reasons and the line to deploy."""
+    """Return the ranked candidates, the baselines, the migration, the reasons, the line to deploy.
+
+    Columns of limits, cost and energy are there when they were asked for or are known.
+    """
     work = made.query.workload
     table = Table(
         title=f"{made.query.model} on {made.target_gpu}, {work.input_len}/{work.output_len} tokens",
         title_justify="left",
     )
     table.add_column("", no_wrap=True)
-    for name in _COLUMNS:
+    asked = _asked(made.query)
+    for name in (*_COLUMNS, *asked):
         table.add_column(name, justify="left" if name == "engine" else "right", no_wrap=True)
     for index, candidate in enumerate(made.candidates):
         label = "best" if index == 0 else str(index + 1)
-        table.add_row(label, *_cells(candidate), style="bold" if index == 0 else "")
+        table.add_row(label, *_cells(candidate, asked), style="bold" if index == 0 else "")
     table.add_section()
     for label, candidate in _baselines(made):
-        table.add_row(label, *_cells(candidate))
+        table.add_row(label, *_cells(candidate, asked))
     remarks = [Text(remark, style="dim") for remark in made.remarks]
+    plan = made.deployment
+    spread = f"  ({plan.text}: {plan.output_throughput:,.0f} tok/s)" if plan.replicas > 1 else ""
     return Group(
         table,
+        *([] if made.migration is None else [migration_table(made.migration)]),
         Text(made.explanation),
         Text(),
-        Text("Deploy:  ", style="bold") + Text(made.best.command, style="cyan"),
+        Text("Deploy:  ", style="bold") + Text(made.best.command, style="cyan") + Text(spread),
         Text("Confirm: ", style="bold") + Text(f"autotune confirm {made.recommendation_id}"),
         *remarks,
     )
+
+
+def migration_table(migration: Migration) -> Table:
+    """Return what is served before and after, of the replica and of a GPU."""
+    title = f"{migration.source_gpu} to {migration.target_gpu}: {migration.verdict}"
+    table = Table(title=title, title_justify="left")
+    names = ("engine", "GPUs", "batch", "tok/s", "90 % interval", "tok/s/GPU", "$/Mtok", "J/Mtok")
+    table.add_column("", no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="left" if name == "engine" else "right", no_wrap=True)
+    for label, side in (("before", migration.before), ("after", migration.after)):
+        joules = side.energy_j_per_token
+        table.add_row(
+            label,
+            *_cells(side, ())[:6],
+            _number(side.cost_per_mtok, 3),
+            _number(None if joules is None else joules * 1e6, 0),
+        )
+    return table
+
+
+def _asked(query: Query) -> tuple[str, ...]:
+    """Return the further columns."""
+    limits = ("within limits",) if query.slo.is_set else ()
+    cost = ("$/Mtok",) if query.prices else ()
+    return (*limits, *cost, *(("J/token",) if query.objective == "energy" else ()))
 
 
 def _baselines(made: Recommendation) -> Iterable[tuple[str, Candidate]]:
@@ -48,7 +83,12 @@ def _baselines(made: Recommendation) -> Iterable[tuple[str, Candidate]]:
     yield "most popular", made.baselines["most_popular"]
 
 
-def _cells(candidate: Candidate) -> list[str]:
+def _cells(candidate: Candidate, asked: Iterable[str]) -> list[str]:
+    further = {
+        "within limits": f"{candidate.p_within_limits:.0%}",
+        "$/Mtok": _number(candidate.cost_per_mtok, 3),
+        "J/token": _number(candidate.energy_j_per_token, 3),
+    }
     return [
         candidate.engine,
         str(candidate.n_gpus),
@@ -59,7 +99,8 @@ def _cells(candidate: Candidate) -> list[str]:
         _number(candidate.ttft_ms, 0),
         _number(candidate.tpot_ms, 1),
         f"{candidate.memory_gb:.1f}",
-        "yes" if candidate.is_feasible else "no",
+        "yes" if candidate.can_run else "no",
+        *(further[name] for name in asked),
     ]
 
 

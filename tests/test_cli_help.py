@@ -20,4 +20,4 @@ def test_command_has_help_an_example_and_helped_options(name: str, command: clic
 
 def test_commands_of_the_contract_exist() -> None:
     expected = {"run", "import", "train", "evaluate", "predict", "recommend", "confirm"}
-    assert expected | {"gpus", "models", "ui", "demo", "export"} <= set(main.commands)
+    assert expected | {"explain", "gpus", "models", "ui", "demo", "export"} <= set(main.commands)

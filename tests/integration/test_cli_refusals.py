@@ -23,7 +23,18 @@ def assert_refused(ran: Ran, code: int, *words: str) -> None:
     assert ran.out == ""
 
 
+ASK = ["recommend", "--model", "Llama-3.1-8B", "--target-gpu", "H100"]
 USAGE = [
+    ([*ASK, "--objective", "speed"], ["speed", "goodput"]),
+    ([*ASK, "--objective", "cost"], ["H100-80GB", "--price H100="]),
+    ([*ASK, "--objective", "cost", "--price", "A100=1.8"], ["H100-80GB", "A100-80GB"]),
+    ([*ASK, "--price", "H10O=2.9"], ["H10O", "H100"]),
+    ([*ASK, "--price", "H100=-2.9"], ["H100=-2.9", "above zero"]),
+    ([*ASK, "--price", "2.9"], ["2.9", "H100=2.9"]),
+    ([*ASK, "--price-file", "no-such-prices.yaml"], ["no-such-prices.yaml"]),
+    ([*ASK, "--objective", "goodput"], ["--max-ttft-ms", "--max-tpot-ms"]),
+    ([*ASK, "--max-tpot-ms", "-1"], ["max_tpot_ms=-1"]),
+    (["explain", "0123456789ab"], ["0123456789ab", "autotune recommend"]),
     (["recommend", "--model", "lama-3.1-8b", "--target-gpu", "H100"], ["lama-3.1-8b", "Llama-3.1"]),
     (["recommend", "--model", "Llama-3.1-8B", "--target-gpu", "H10O"], ["H10O", "H100"]),
     (
@@ -90,6 +101,11 @@ def test_a_bad_study_file_is_exit_2(shop: Shop, write: Write, text: str, words: 
 def test_a_target_on_which_nothing_fits_is_exit_1(shop: Shop) -> None:
     ran = shop("recommend", "--model", "Llama-3.1-405B", "--target-gpu", "T4")
     assert_refused(ran, 1, "does not fit", "--max-gpus")
+
+
+def test_limits_that_nothing_meets_are_exit_1_and_name_the_nearest(shop: Shop) -> None:
+    assert_refused(shop(*ASK, "--max-ttft-ms", "5"), 1, "TTFT", "the nearest", "over 5 ms")
+    assert not (shop.folder / "mlruns").exists()
 
 
 @pytest.mark.parametrize(

@@ -174,3 +174,18 @@ def test_a_bare_gpu_node_can_measure(module: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+COLD = """
+import sys
+import recommender.advising
+heavy = {"mlflow", "optuna", "pandas", "rich", "scipy", "sklearn", "torch", "xgboost", "yaml"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+
+
+def test_a_cold_answer_imports_nothing_heavier_than_numpy() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COLD], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr

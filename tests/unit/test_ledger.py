@@ -1,11 +1,14 @@
 """Recommendations on disk."""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autotune.errors import InvalidConfigError
+from autotune.spec import Slo
 from recommender import ledger
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.query import Query
@@ -14,7 +17,14 @@ from recommender.recommend import Recommendation, recommend
 
 @pytest.fixture(scope="module")
 def made() -> Recommendation:
-    query = Query(model="meta-llama/Llama-3.1-8B", target_gpu="H100", source_gpu="A100")
+    query = Query(
+        model="meta-llama/Llama-3.1-8B",
+        target_gpu="H100",
+        source_gpu="A100",
+        objective="cost",
+        prices={"H100-80GB": 2.9, "A100-80GB": 1.8},
+        slo=Slo(max_tpot_ms=50),
+    )
     return recommend(query, Predictor.load(PRETRAINED))
 
 
@@ -48,3 +58,63 @@ def test_a_reference_cannot_leave_the_folder(made: Recommendation, tmp_path: Pat
     outside.write_text("{}")
     with pytest.raises(InvalidConfigError, match="no recommendation"):
         ledger.load("../../secret", tmp_path / "store")
+
+
+def test_a_file_from_before_there_were_prices_limits_and_migrations_still_loads(
+    made: Recommendation, tmp_path: Path
+) -> None:
+    old = ledger.to_dict(made)
+    for name in ("migration", "deployment", "objective"):
+        del old[name]
+    for name in ("slo", "prices"):
+        del old["query"][name]
+    old["query"]["objective"] = "throughput"
+    everyone = [old["best"], old["keep_source"], *old["candidates"], *old["landscape"]]
+    for candidate in [*everyone, *old["baselines"].values()]:
+        for name in ("p_within_limits", "energy_j_per_token", "cost_per_mtok"):
+            candidate.pop(name, None)
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(old))
+    loaded = ledger.load(str(path), tmp_path)
+    assert loaded.migration is None
+    assert loaded.best.cost_per_mtok is None
+    assert loaded.query.prices == {}
+    assert loaded.best.output_throughput == made.best.output_throughput
+
+
+class Shelf:
+    """A store that keeps what it is given."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.params: dict[str, Any] = {}
+        self.metrics: dict[str, float] = {}
+
+    def log_document(
+        self,
+        *,
+        kind: str,
+        name: str,
+        document_id: str,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        note: str,
+        artifacts: Iterable[Path],
+    ) -> str:
+        self.params, self.metrics = dict(params), dict(metrics)
+        return document_id
+
+
+def test_cost_energy_and_the_migration_are_logged(made: Recommendation, tmp_path: Path) -> None:
+    ledger.save(made, tmp_path)
+    shelf = Shelf(tmp_path)
+    assert ledger.log_pending(shelf) == 1
+    assert made.migration is not None
+    assert shelf.params["migration_verdict"] == made.migration.verdict
+    assert shelf.params["replicas"] == made.deployment.replicas
+    assert shelf.params["max_tpot_ms"] == 50
+    assert "max_ttft_ms" not in shelf.params
+    assert shelf.metrics["migration_gain"] == made.migration.gain
+    assert shelf.metrics["predicted_cost_per_mtok"] == made.best.cost_per_mtok
+    assert shelf.metrics["source_energy_j_per_token"] == made.migration.before.energy_j_per_token
+    assert ledger.log_pending(shelf) == 0

@@ -7,40 +7,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.errors import InvalidConfigError, NothingFitsError, UnknownGpuError
+from autotune.errors import (
+    InvalidConfigError,
+    LimitsNotMetError,
+    NothingFitsError,
+    UnknownGpuError,
+)
 from autotune.gpus import load_gpus
 from autotune.models import catalogue_names, find_model
-from autotune.spec import Workload
-from recommender.candidates import Candidate, command, enumerate_configurations, price
+from autotune.spec import Slo, Workload
+from recommender.candidates import enumerate_configurations
+from recommender.launching import command
 from recommender.predictor import PRETRAINED, Predictor
+from recommender.pricing import price
 from recommender.query import Query
 from recommender.recommend import rank, recommend
+from tests.candidates import candidate
 from tests.records import record
 
 MODEL = "meta-llama/Llama-3.1-8B"
 PREDICTOR = Predictor.load(PRETRAINED)
-
-
-def candidate(n_gpus: int, batch_size: int, throughput: float, **changes: Any) -> Candidate:
-    values: dict[str, Any] = {
-        "engine": "vllm",
-        "n_gpus": n_gpus,
-        "batch_size": batch_size,
-        "output_throughput": throughput,
-        "low": throughput / 1.5,
-        "high": throughput * 1.5,
-        "p_feasible": 1.0,
-        "fits": True,
-        "output_throughput_per_gpu": throughput / n_gpus,
-        "ttft_ms": None,
-        "tpot_ms": None,
-        "memory_gb": 1.0,
-        "status": "predicted",
-        "command": "",
-        "bottleneck": "weights",
-        "confidence": "low",
-    }
-    return Candidate(**(values | changes))
 
 
 def query(**changes: Any) -> Query:
@@ -143,7 +129,7 @@ def test_keeping_means_the_sources_best_measured_configuration() -> None:
     made = recommend(query(source_gpu="A100-80GB"), PREDICTOR, known)
     assert made.keep_source is not None
     assert (made.keep_source.n_gpus, made.keep_source.batch_size) == (1, 32)
-    assert "Keeping the source's 1 GPUs and batch size 32" in made.explanation
+    assert "Keeping the source's 1 GPU at batch size 32" in made.explanation
 
 
 def test_nothing_fits_says_how_much_is_missing() -> None:
@@ -208,13 +194,150 @@ def test_any_catalogue_pair_gets_finite_ordered_answers_or_a_reason(
 def test_three_measured_cells_move_the_rest_towards_them() -> None:
     asked = query(target_gpu="H200", max_gpus=1)
     questions = enumerate_configurations(asked, find_model(MODEL), load_gpus()["H200"])
-    before = {c.batch_size: c for c in price(questions, PREDICTOR, [])}
+    before = {c.batch_size: c for c in price(questions, PREDICTOR, [], asked)}
     known = [
         record(gpu="H200", batch_size=b, output_throughput=before[b].output_throughput / 2)
         for b in (1, 32, 512)
     ]
-    after = {c.batch_size: c for c in price(questions, PREDICTOR, known)}
+    after = {c.batch_size: c for c in price(questions, PREDICTOR, known, asked)}
     for batch in (2, 8, 64, 256):
         ratio = after[batch].output_throughput / before[batch].output_throughput
         assert 0.4 < ratio < 0.75
         assert after[batch].high / after[batch].low < before[batch].high / before[batch].low
+
+
+def test_every_candidate_has_its_cost_and_energy() -> None:
+    made = recommend(query(prices={"H100-80GB": 3.6}, objective="cost"), PREDICTOR)
+    for c in made.landscape:
+        assert c.cost_per_mtok == pytest.approx(c.n_gpus * 3.6 / 3600 / c.output_throughput * 1e6)
+        assert c.energy_j_per_token is not None
+    assert made.best.cost_per_mtok == pytest.approx(
+        min(c.cost_per_mtok or 0.0 for c in made.landscape if c.is_feasible), rel=0.02
+    )
+    assert all(c.cost_per_mtok is None for c in recommend(query(), PREDICTOR).landscape)
+
+
+def test_a_measured_energy_stands() -> None:
+    run = record(gpu="H100-80GB", batch_size=64, energy_j_per_token=0.123)
+    made = recommend(query(), PREDICTOR, [run])
+    (found,) = (c for c in made.landscape if c.status == "measured")
+    assert found.energy_j_per_token == pytest.approx(0.123)
+
+
+def test_per_gpu_says_how_to_spend_the_gpus() -> None:
+    made = recommend(query(objective="per-gpu", max_gpus=8), PREDICTOR)
+    plan = made.deployment
+    assert plan.replicas == 8 // made.best.n_gpus
+    assert plan.output_throughput == pytest.approx(plan.replicas * made.best.output_throughput)
+    assert plan.text in made.explanation
+    assert made.to_dict()["deployment"]["replicas"] == plan.replicas
+    assert recommend(query(), PREDICTOR).deployment.replicas == 1
+
+
+@pytest.mark.parametrize("objective", ["throughput", "per-gpu", "energy", "goodput"])
+def test_what_is_expected_to_miss_a_limit_is_not_recommended(objective: str) -> None:
+    slo = Slo(max_ttft_ms=500, max_tpot_ms=20)
+    made = recommend(query(objective=objective, slo=slo, top=99), PREDICTOR)
+    for c in made.candidates:
+        assert c.ttft_ms is not None
+        assert c.ttft_ms <= 500
+        assert c.tpot_ms is not None
+        assert c.tpot_ms <= 20
+    assert "expected to miss mean TTFT up to 500 ms, mean TPOT up to 20 ms" in made.explanation
+
+
+limits = st.none() | st.floats(5.0, 2000.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(ttft=limits, tpot=limits, factor=st.floats(0.1, 1.0))
+def test_more_and_tighter_limits_never_leave_more_candidates(
+    ttft: float | None, tpot: float | None, factor: float
+) -> None:
+    def left(slo: Slo) -> set[tuple[int, int]]:
+        try:
+            made = recommend(query(slo=slo, top=99), PREDICTOR)
+        except LimitsNotMetError:
+            return set()
+        return {(c.n_gpus, c.batch_size) for c in made.candidates}
+
+    few = Slo(max_ttft_ms=ttft)
+    more = Slo(max_ttft_ms=None if ttft is None else ttft * factor, max_tpot_ms=tpot)
+    assert left(more) <= left(few)
+
+
+def test_when_nothing_meets_the_limits_the_nearest_is_named() -> None:
+    with pytest.raises(LimitsNotMetError, match=r"batch size 1, has TTFT .* over 5 ms\)"):
+        recommend(query(slo=Slo(max_ttft_ms=5)), PREDICTOR)
+
+
+def test_a_measured_latency_decides() -> None:
+    slo = Slo(max_ttft_ms=500)
+    known = [record(gpu="H100-80GB", batch_size=8, mean_ttft_ms=501.0)]
+    made = recommend(query(slo=slo, top=99), PREDICTOR, known)
+    assert (1, 8) not in {(c.n_gpus, c.batch_size) for c in made.candidates}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"objective": "cost"}, "price of H100-80GB.*--price H100="),
+        ({"objective": "cost", "prices": {"L4": 1.0}}, "prices were given for L4"),
+        ({"objective": "energy", "target_gpu": "cpu", "max_gpus": 1}, "no power"),
+    ],
+)
+def test_an_objective_without_what_it_needs_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidConfigError, match=words):
+        recommend(query(**changes), PREDICTOR)
+
+
+@pytest.mark.parametrize("objective", ["throughput", "per-gpu", "cost", "energy", "goodput"])
+def test_a_migration_compares_the_source_with_the_recommendation(objective: str) -> None:
+    asked = query(
+        objective=objective,
+        source_gpu="A100",
+        prices={"H100-80GB": 2.9, "A100-80GB": 1.8},
+        slo=Slo(max_tpot_ms=50) if objective == "goodput" else Slo(),
+    )
+    made = recommend(asked, PREDICTOR)
+    moved = made.migration
+    assert moved is not None
+    assert moved.after == made.best
+    assert moved.before.cost_per_mtok is not None
+    assert (moved.source_gpu, moved.target_gpu) == ("A100-80GB", "H100-80GB")
+    assert moved.reason in made.explanation
+    assert recommend(query(), PREDICTOR).migration is None
+
+
+def test_before_is_the_sources_measured_configuration() -> None:
+    known = [
+        record(gpu="A100-80GB", batch_size=8, output_throughput=900.0),
+        record(gpu="A100-80GB", batch_size=32, output_throughput=2500.0),
+    ]
+    moved = recommend(query(source_gpu="A100-80GB"), PREDICTOR, known).migration
+    assert moved is not None
+    assert (moved.before.status, moved.before.output_throughput) == ("measured", 2500.0)
+
+
+def test_staying_on_the_gpu_is_no_migration() -> None:
+    made = recommend(query(source_gpu="H100"), PREDICTOR)
+    assert made.keep_source is not None
+    assert made.migration is None
+
+
+def test_a_source_on_which_nothing_runs_is_no_migration() -> None:
+    asked = query(model="meta-llama/Llama-3.1-70B", source_gpu="T4", max_gpus=4)
+    made = recommend(asked, PREDICTOR)
+    assert (made.keep_source, made.migration) == (None, None)
+
+
+def test_where_the_evidence_is_far_the_runs_that_would_help_are_named() -> None:
+    made = recommend(query(), PREDICTOR)
+    assert made.best.confidence == "low"
+    assert "The runs that would help the decision most: vllm on" in made.explanation
+    known = [record(gpu="H100-80GB", batch_size=b, output_throughput=100.0 * b) for b in (1, 2, 4)]
+    assert "would help" not in recommend(query(max_gpus=1), PREDICTOR, known).explanation
+
+
+def test_all_engines_are_compared() -> None:
+    assert "hf at its best" in recommend(query(engine="all"), PREDICTOR).explanation

@@ -12,7 +12,7 @@ from autotune.planning import Planned
 from autotune.records import Configuration, RunRecord
 from autotune.spec import Slo, StudySpec
 from recommender.predictor import PRETRAINED, Prediction, Predictor
-from recommender.searching import SurrogateSearch, chance_within, gain
+from recommender.searching import SurrogateSearch, gain
 from tests.plans import Landscape, Recorded, drive, engine, planned, result
 
 PREDICTOR = Predictor.load(PRETRAINED)
@@ -124,20 +124,6 @@ def prediction(**changes: float | None) -> Prediction:
         bottleneck="weights",
         confidence="low",
     )
-
-
-@pytest.mark.parametrize(
-    ("slo", "expected"),
-    [
-        (Slo(), 1.0),
-        (Slo(max_ttft_ms=100), 0.5),
-        (Slo(max_ttft_ms=100, max_tpot_ms=10), 0.25),
-        (Slo(max_ttft_ms=200), 0.95),
-        (Slo(max_tpot_ms=5), 0.05),
-    ],
-)
-def test_the_chance_to_meet_the_limits_follows_the_interval(slo: Slo, expected: float) -> None:
-    assert chance_within(prediction(), slo) == pytest.approx(expected, abs=1e-3)
 
 
 def test_what_will_hardly_meet_the_limits_promises_hardly_anything() -> None:
