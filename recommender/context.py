@@ -50,8 +50,13 @@ def recorded_name(model: str, directory: Path) -> str:
 
 def load_predictor(directory: Path) -> Predictor:
     """Return the champion trained from this store, or the shipped surrogate."""
+    return Predictor.load(surrogate_folder(directory))
+
+
+def surrogate_folder(directory: Path) -> Path:
+    """Return where the surrogate in force lies; it stays whole when another takes its place."""
     champion = directory / CHAMPION
-    return Predictor.load(champion if champion.is_dir() else PRETRAINED)
+    return champion.resolve() if champion.is_dir() else PRETRAINED
 
 
 def known_runs(tracking_uri: str, model: str) -> Sequence[RunRecord]:

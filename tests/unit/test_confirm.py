@@ -4,7 +4,8 @@ import pytest
 
 from autotune.errors import InvalidConfigError
 from autotune.records import RunRecord
-from recommender.confirm import Replay, confirm
+from recommender.confirm import confirm
+from recommender.devices import Replay
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.query import Query
 from recommender.recommend import Recommendation, recommend
