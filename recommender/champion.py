@@ -28,7 +28,9 @@ def put_in_force(directory: Path, version: str, source: Path) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix=f"{version}.") as staging:
         copy = Path(staging) / version
-        shutil.copytree(source, copy)
+        copy.mkdir()
+        for path in source.iterdir():
+            shutil.copyfile(path, copy / path.name)
         if kept.exists():
             kept.rename(Path(staging) / "replaced")
         copy.rename(kept)

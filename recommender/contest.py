@@ -148,7 +148,7 @@ class Contest:
         best = best_bound90(
             [self._candidates[i] for i in left],
             self._correlate(left),
-            self._best_measured(),
+            list(self._measured().values()),
             [scale[i] for i in left],
         )
         return regret_bound90(reached, best)

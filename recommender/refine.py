@@ -185,9 +185,9 @@ def _wanted(prior: Predictor, meta: Meta, data: Dataset, is_last: bool) -> Array
 
 def _said(taught: FittedSurrogate, meta: Meta, anchors: Facts) -> Array:
     """Return what the trees said of anchors, as it reads under the new shrinkage."""
-    trees = taught.booster.inplace_predict(encode_facts(anchors))
-    said: Array = trees * _shares(taught.predictor.meta, anchors) / _shares(meta, anchors)
-    return said
+    trees: Array = taught.booster.inplace_predict(encode_facts(anchors))
+    before, now = _shares(taught.predictor.meta, anchors), _shares(meta, anchors)
+    return np.where(now > 0, trees * before / np.maximum(now, LEAST_SHRINKAGE), trees)
 
 
 def _union(first: Evidence, second: Evidence) -> Evidence:

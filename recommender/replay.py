@@ -76,9 +76,9 @@ def _bound(
     if not measured:
         return None
     left = [i for i in range(len(belief)) if i not in measured]
-    held = max(measured.values())
-    best = best_bound90([belief[i] for i in left], _among(correlations, left), held)
-    return regret_bound90(held, best)
+    values = list(measured.values())
+    best = best_bound90([belief[i] for i in left], _among(correlations, left), values)
+    return regret_bound90(max(values), best)
 
 
 def kept_index(case: Case) -> int | None:
