@@ -43,7 +43,9 @@ def test_a_single_one_is_bounded_by_its_quantile(measured: list[float], t: float
 
 
 def test_what_is_certain_is_bounded_by_itself() -> None:
-    assert best_bound90([believed(100.0, factor=1.0)], ONE, [50.0]) == pytest.approx(100.0, rel=1e-5)
+    assert best_bound90([believed(100.0, factor=1.0)], ONE, [50.0]) == pytest.approx(
+        100.0, rel=1e-5
+    )
 
 
 def test_what_hardly_runs_does_not_count_and_what_may_run_does() -> None:

@@ -115,9 +115,7 @@ def test_nothing_is_left_to_lose_when_everything_was_run(peak: int) -> None:
     assert advice.keep_source is not None
     kept = next(r for r in done.runs if r.role == "kept").record.output_throughput
     assert kept is not None
-    assert done.certificate.kept_slowdown == pytest.approx(
-        1 - kept / done.winner.output_throughput
-    )
+    assert done.certificate.kept_slowdown == pytest.approx(1 - kept / done.winner.output_throughput)
 
 
 def test_a_crash_is_never_the_winner(advice: Recommendation) -> None:

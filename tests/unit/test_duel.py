@@ -50,7 +50,7 @@ def test_two_gpus_are_judged_as_whole_gpus() -> None:
 
 
 def test_a_champion_that_saw_the_runs_has_no_advantage() -> None:
-    """As a file it would win on its own rows; refitted without them it is the challenger's equal."""
+    """As a file it would win on its own rows; refitted without them it is an equal."""
     rows = own_runs(0.6)
     champion = refine(rows, PRETRAINED).predictor
     learned = {row.record_id for row in rows}
