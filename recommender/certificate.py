@@ -17,9 +17,9 @@ from recommender.beliefs import Belief, draw
 from recommender.facts import Array
 from recommender.intervals import LEVEL
 
-# Conformal deviations are those of single predictions, level included, which all configurations of
-# a landscape share. Of 0.6, 0.7 ... 1.0 the smallest that covered 90 % of the published landscapes
-# (migration) of each engine and harness after 1, 2, 3, 4 and 5 runs.
+# Conformal deviations are those of single predictions, with the level that all configurations of a
+# landscape share. Of 0.6, 0.7, 0.8 and 1 the smallest that covered 90 % after any of 1 to 5 runs on
+# the published landscapes under the protocol migration: InfPop's HF, InfPop's vLLM, all others.
 RELATIVE_WIDTH: Final = 0.7
 
 

@@ -108,17 +108,22 @@ class Contest:
     def certify(self, winner: Candidate) -> Certificate:
         """Return what is certain of the winner."""
         reached = score(winner, self._made.query.objective)
-        kept = self._kept()
-        slowdown = None
-        if kept is not None:
-            has_failed = not self._completed.get(kept, True)
-            slowdown = 1.0 if has_failed else 1 - self._scores[kept] / reached
+        worth = self._kept_worth()
         return Certificate(
             runs=len(self.done),
             regret_bound90=self._bound(reached),
-            kept_slowdown=slowdown,
-            is_kept_measured=kept in self._completed,
+            kept_slowdown=None if worth is None else 1 - worth / reached,
+            is_kept_measured=self._kept() in self._completed,
         )
+
+    def _kept_worth(self) -> float | None:
+        """Return what the kept configuration brings, 0 where it failed, ``None`` without one."""
+        keep, index = self._made.keep_source, self._kept()
+        if keep is None:
+            return None
+        if index is None:
+            return score(keep, self._made.query.objective)
+        return self._scores[index] if self._completed.get(index, True) else 0.0
 
     def _kept(self) -> int | None:
         keep = self._made.keep_source

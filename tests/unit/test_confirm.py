@@ -118,6 +118,19 @@ def test_nothing_is_left_to_lose_when_everything_was_run(peak: int) -> None:
     assert done.certificate.kept_slowdown == pytest.approx(1 - kept / done.winner.output_throughput)
 
 
+def test_a_kept_configuration_that_cannot_be_run_here_is_predicted(advice: Recommendation) -> None:
+    assert advice.keep_source is not None
+    rows = [row for row in landscape(64) if row.batch_size != advice.keep_source.batch_size]
+    done = confirm(advice, Replay(rows), PREDICTOR, SOURCE, runs=3)
+    assert done.winner is not None
+    assert done.certificate is not None
+    assert not done.certificate.is_kept_measured
+    assert done.certificate.kept_slowdown == pytest.approx(
+        1 - advice.keep_source.output_throughput / done.winner.output_throughput
+    )
+    assert "(predicted)" in done.summary
+
+
 def test_a_crash_is_never_the_winner(advice: Recommendation) -> None:
     rows = [
         dataclasses.replace(row, status="crashed", output_throughput=None, run_key=None)

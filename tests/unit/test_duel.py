@@ -77,6 +77,11 @@ def test_new_runs_beat_a_champion_that_lacks_them() -> None:
     assert duel.is_won
 
 
+def test_a_champion_whose_runs_are_gone_is_the_shipped_surrogate() -> None:
+    duel = fight(own_runs(0.6), champion=SHIPPED, prior=PRETRAINED, learned={"gone"})
+    assert duel.champion_ape == pytest.approx(1 / 0.6 - 1)
+
+
 def test_confirmatory_runs_do_not_judge() -> None:
     rows = own_runs(0.6, purpose="confirm")
     duel = fight(rows, champion=SHIPPED, prior=PRETRAINED)

@@ -174,3 +174,25 @@ def test_a_bare_gpu_node_can_measure(module: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+COLD = """
+import sys
+import {module}
+heavy = {{"mlflow", "xgboost", "sklearn", "scipy", "pandas", "matplotlib", "optuna", "torch"}}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["recommender.advising", "recommender.confirm", "recommender.confirming"]
+)
+def test_advice_needs_numpy_alone(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COLD.format(module=module)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
