@@ -19,7 +19,7 @@ VERSIONS = "surrogates"
 def version_in_force(directory: Path) -> str | None:
     """Return the registry version that cold answers use; ``None`` for the shipped surrogate."""
     link = directory / CHAMPION
-    return link.readlink().name if link.is_symlink() else None
+    return link.readlink().name if link.is_symlink() and link.is_dir() else None
 
 
 def put_in_force(directory: Path, version: str, source: Path) -> None:

@@ -33,25 +33,26 @@ def fight(
 ) -> Duel:
     """Leave one group of the user's runs out at a time and predict it by both.
 
-    The runs judged are those of the last stage of training; confirmatory and suspect ones do not
-    judge. Neither side is told any run of the group: it is the surrogates that are compared.
+    The runs judged are those of the last stage of training; confirmatory ones are left out with
+    their group but do not judge. Neither side is told any run of the group: it is the surrogates
+    that are compared.
 
     Args:
         champion: As it is; judged so unless ``learned`` is given.
         learned: Ids of the records that the champion was refined from; ``None`` when it was not.
     """
     challenger = _Recipe(records, prior)
-    judged = [r for r in challenger.last if r.purpose != "confirm"]
     known = None if learned is None else [r for r in records if r.record_id in learned]
     defender = None if known is None else _Recipe(known, prior)
     rounds = []
-    for group in held_out_groups(judged):
+    for group in held_out_groups(challenger.last):
+        judged = [row for row in group.rows if row.purpose != "confirm"]
         out = {row.record_id for row in group.rows}
         new = challenger.without(out)
-        if new is None:
+        if new is None or not judged:
             continue
         old = champion if defender is None else (defender.without(out) or defender.prior)
-        rounds.append(_judge(group, champion=old, challenger=new))
+        rounds.append(_judge(group, judged, champion=old, challenger=new))
     return Duel(rounds=tuple(rounds), is_refitted=defender is not None)
 
 
@@ -83,13 +84,15 @@ class _Recipe:
         return taught.predictor
 
 
-def _judge(group: HeldOut, *, champion: Predictor, challenger: Predictor) -> Round:
+def _judge(
+    group: HeldOut, rows: Sequence[RunRecord], *, champion: Predictor, challenger: Predictor
+) -> Round:
     return Round(
         kind=group.kind,
         name=group.name,
-        rows=len(group.rows),
-        champion=_side(champion, group.rows),
-        challenger=_side(challenger, group.rows),
+        rows=len(rows),
+        champion=_side(champion, rows),
+        challenger=_side(challenger, rows),
     )
 
 

@@ -14,10 +14,11 @@ from recommender import ledger
 from recommender.confirm import confirm
 from recommender.confirmation import Confirmation
 from recommender.devices import Replay
+from recommender.ledger_entry import entry_of
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.query import Query
 from recommender.recommend import Recommendation, recommend
-from recommender.report import advice_section, entry_of, read_ledger
+from recommender.report import advice_section, read_ledger
 from tests.records import record
 
 PREDICTOR = Predictor.load(PRETRAINED)

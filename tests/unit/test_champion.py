@@ -1,5 +1,6 @@
 """The surrogate in force beside the store, whole at every moment."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,13 @@ def test_a_plain_folder_in_its_place_gives_way(tmp_path: Path, source: Path) -> 
     assert version_in_force(tmp_path) is None
     put_in_force(tmp_path, "2", source)
     assert version_in_force(tmp_path) == "2"
+
+
+def test_a_link_to_a_version_that_was_deleted_is_none(tmp_path: Path, source: Path) -> None:
+    put_in_force(tmp_path, "2", source)
+    shutil.rmtree(surrogate_folder(tmp_path))
+    assert version_in_force(tmp_path) is None
+    assert surrogate_folder(tmp_path) == PRETRAINED
 
 
 def test_what_an_interruption_left_is_no_obstacle(tmp_path: Path, source: Path) -> None:

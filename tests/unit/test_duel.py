@@ -92,6 +92,17 @@ def test_confirmatory_runs_do_not_judge() -> None:
     assert "The champion stays." in duel.markdown
 
 
+def test_confirmatory_runs_of_a_left_out_group_are_left_out_too() -> None:
+    """Were they not, the copy of a judged run would tell the challenger what it is judged on."""
+    rows = [*own_runs(0.6), *own_runs(0.9, gpu="A100-80GB")]
+    copies = own_runs(0.9, gpu="A100-80GB", purpose="confirm", session_id="later")
+    plain, copied = (
+        fight(records, champion=SHIPPED, prior=PRETRAINED) for records in (rows, [*rows, *copies])
+    )
+    assert plain.rounds[0].name == copied.rounds[0].name == "A100-80GB"
+    assert plain.rounds[0] == copied.rounds[0]
+
+
 def test_the_report_says_what_was_left_out() -> None:
     duel = fight(own_runs(0.6), champion=SHIPPED, prior=PRETRAINED)
     page = duel.markdown
