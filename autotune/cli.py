@@ -17,12 +17,14 @@ from autotune import __version__
 from autotune.cache import default_uri
 from autotune.errors import AutotuneError
 from autotune.options import (
+    confirm_options,
     json_option,
     read_counts,
     recommend_options,
     search_options,
     set_option,
     tracking_uri_option,
+    train_options,
     workload_options,
 )
 
@@ -205,29 +207,29 @@ def import_(
 
 
 @main.command()
-@click.option(
-    "--promote",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="auto: only if it beats the surrogate in force.",
-)
+@train_options
 @tracking_uri_option
 @json_option
-def train(promote: str, tracking_uri: str, as_json: bool) -> None:
+def train(promote: str, rollback: bool, tracking_uri: str, as_json: bool) -> None:
     """Train the surrogate on the store's runs and register it in MLflow.
+
+    The shipped surrogate is refined by the store's runs, what was measured here last. It becomes
+    the champion if it predicts left-out groups of these runs better than the surrogate in force.
 
     \b
     Example:
       autotune train
+      autotune train --rollback
     """
-    from recommender.registry import train_and_register
+    from recommender.training import roll_back, train_and_register
 
-    report = train_and_register(tracking_uri, promote=promote)
+    done = (
+        roll_back(tracking_uri) if rollback else train_and_register(tracking_uri, promote=promote)
+    )
     if as_json:
-        _echo_json(report.to_dict())
+        _echo_json(done.to_dict())
     else:
-        click.echo(report.text)
+        click.echo(done.text)
 
 
 @main.command()
@@ -357,28 +359,15 @@ def explain(recommendation: str, top: int | None, tracking_uri: str, as_json: bo
 
 @main.command()
 @click.argument("recommendation")
-@click.option(
-    "--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Most runs to spend."
-)
-@click.option(
-    "--replay",
-    type=click.Path(path_type=Path),
-    help="Recorded runs to take as the measuring device (no GPU needed).",
-)
-@click.option(
-    "--time-budget",
-    type=float,
-    default=60.0,
-    show_default=True,
-    help="Seconds of repeats a configuration.",
-)
+@confirm_options
 @set_option
 @tracking_uri_option
 @json_option
 def confirm(
     recommendation: str,
     runs: int,
-    replay: Path | None,
+    stop_regret: float,
+    replay: str | None,
     time_budget: float,
     knobs: dict[str, Any],
     tracking_uri: str,
@@ -387,23 +376,30 @@ def confirm(
     """Prove a recommendation with a few runs on the target, and name the winner.
 
     RECOMMENDATION is its id, its file, or what `recommend --json` printed. The configuration kept
-    from the source GPU is always among the first three runs.
+    from the source GPU is always among the first three runs. The certificate at the end bounds
+    what the winner can still be behind the best configuration that can be run.
 
     \b
     Example:
-      autotune confirm 0123456789ab --replay target-runs.jsonl
+      autotune confirm 0123456789ab --replay target-runs.jsonl --runs 5 --stop-regret 0.02
     """
     from autotune.spec import MeasurePolicy
     from recommender.confirming import confirm_by_replay, confirm_here, knobs_by_engine
     from recommender.tables import confirmation_view
 
     if replay is not None:
-        made = confirm_by_replay(recommendation, replay, tracking_uri, runs=runs)
+        made = confirm_by_replay(
+            recommendation, Path(replay), tracking_uri, runs=runs, stop_regret=stop_regret
+        )
     else:
-        policy = MeasurePolicy(time_budget_s=time_budget)
         with terminable():
             made = confirm_here(
-                recommendation, tracking_uri, runs=runs, policy=policy, knobs=knobs_by_engine(knobs)
+                recommendation,
+                tracking_uri,
+                runs=runs,
+                stop_regret=stop_regret,
+                policy=MeasurePolicy(time_budget_s=time_budget),
+                knobs=knobs_by_engine(knobs),
             )
     if as_json:
         _echo_json(made.to_dict())
@@ -514,19 +510,31 @@ def export(output: Path, tracking_uri: str) -> None:
     help="Folder to write to.  [default: reports/STUDY beside the store]",
 )
 @tracking_uri_option
-def report(study: str, output: Path | None, tracking_uri: str) -> None:
+@json_option
+def report(study: str, output: Path | None, tracking_uri: str, as_json: bool) -> None:
     """Report a study's landscapes: the best configurations and how irregular throughput is.
 
-    STUDY is a study's id, or all. Markdown and pictures are written and logged to MLflow.
+    STUDY is a study's id, or all, which adds how the advice did. Markdown and pictures are written
+    and logged to MLflow. STUDY ledger only prints how the advice did, one line a confirmation.
 
     \b
     Example:
       autotune report all
+      autotune report ledger
     """
-    from autotune.landscape_report import report_study
+    from autotune.landscape_report import EVERYTHING, report_study
+    from recommender.report import LEDGER, advice_section, read_ledger
 
-    made = report_study(study, tracking_uri, output)
-    click.echo(f"{made.summary}\n{made.markdown}")
+    if study == LEDGER:
+        kept = read_ledger(tracking_uri)
+        _echo_json(kept.to_dict()) if as_json else click.echo(kept.markdown)
+        return
+    section = advice_section(tracking_uri) if study == EVERYTHING else None
+    made = report_study(study, tracking_uri, output, section=section)
+    if as_json:
+        _echo_json(made.to_dict())
+    else:
+        click.echo(f"{made.summary}\n{made.markdown}")
 
 
 def _confirm_here(

@@ -1,8 +1,9 @@
 """``autotune report``: a study's landscapes, or the whole store's, in Markdown and pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autotune.errors import UsageError, did_you_mean
 from autotune.landscapes import (
@@ -35,12 +36,35 @@ class Report:
     pictures: tuple[Path, ...]
     summary: str
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {
+            "markdown": str(self.markdown),
+            "pictures": [str(picture) for picture in self.pictures],
+            "summary": self.summary,
+        }
 
-def report_study(study: str, tracking_uri: str, folder: Path | None = None) -> Report:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """More to report: Markdown, and what draws its pictures into a folder."""
+
+    text: str
+    draw: Callable[[Path], Sequence[Path]]
+
+
+def report_study(
+    study: str,
+    tracking_uri: str,
+    folder: Path | None = None,
+    *,
+    section: Section | None = None,
+) -> Report:
     """Write the report of one study (its session id) or of ``all``, and log it to the store.
 
     Args:
         folder: Where to write; by default ``reports/STUDY`` beside the store.
+        section: Stands after the landscapes.
 
     Raises:
         UsageError: When the store holds no such study.
@@ -53,7 +77,11 @@ def report_study(study: str, tracking_uri: str, folder: Path | None = None) -> R
     title = "All runs of the store" if study == EVERYTHING else f"Study {study}"
     lands = landscapes_of(records)
     text = f"# {title}\n\n{irregularity(lands)}\n\n{landscape_table(lands)}\n"
-    report = write_report(target, text, draw_all(lands, target), irregularity(lands))
+    pictures = draw_all(lands, target)
+    if section is not None:
+        text += f"\n{section.text}\n"
+        pictures += section.draw(target)
+    report = write_report(target, text, pictures, irregularity(lands))
     store.log_document(
         kind="report",
         name=f"report · {study}",

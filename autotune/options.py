@@ -214,3 +214,61 @@ def _with(options: Sequence[Callable[[Command], Command]], command: Command) -> 
     for option in reversed(options):
         command = option(command)
     return command
+
+
+_CONFIRM_OPTIONS = (
+    click.option(
+        "--runs",
+        type=click.IntRange(min=1),
+        default=3,
+        show_default=True,
+        help="Most runs to spend.",
+    ),
+    click.option(
+        "--stop-regret",
+        type=click.FloatRange(min=0.0, max=1.0, max_open=True),
+        default=0.0,
+        show_default=True,
+        metavar="SHARE",
+        help="Stop before the runs are spent once nothing left is, with 90 % confidence, better "
+        "than the best measured by more than this share (0.02 is 2 %) and the kept configuration "
+        "was run. 0 spends them all.",
+    ),
+    click.option(
+        "--replay",
+        type=click.Path(),
+        help="Recorded runs to take as the measuring device (no GPU needed).",
+    ),
+    click.option(
+        "--time-budget",
+        type=float,
+        default=60.0,
+        show_default=True,
+        help="Seconds of repeats a configuration.",
+    ),
+)
+
+_TRAIN_OPTIONS = (
+    click.option(
+        "--promote",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="auto: only if it beats the surrogate in force on runs that neither has seen.",
+    ),
+    click.option(
+        "--rollback",
+        is_flag=True,
+        help="Train nothing; put the champion before the present one in force again.",
+    ),
+)
+
+
+def confirm_options(command: Command) -> Command:
+    """How many runs to spend, and what to measure with."""
+    return _with(_CONFIRM_OPTIONS, command)
+
+
+def train_options(command: Command) -> Command:
+    """What becomes of the surrogate in force."""
+    return _with(_TRAIN_OPTIONS, command)

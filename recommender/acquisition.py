@@ -1,26 +1,13 @@
-"""Which configuration to run next, and which to keep: expected improvement over the measured."""
+"""Which configuration to run next, and which to keep: chance to be the best, improvement."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
-_NORMAL_95: Final = 1.6449
+from recommender.beliefs import Belief, deviation, draw
+from recommender.facts import Array
 
-
-class Belief(Protocol):
-    """What a choice rests on: a prediction, or a candidate made from one."""
-
-    @property
-    def output_throughput(self) -> float:
-        """Expected tokens/s."""
-
-    @property
-    def high(self) -> float:
-        """Upper end of the 90 % interval, tokens/s."""
-
-    @property
-    def p_feasible(self) -> float:
-        """Probability to run at all."""
+KEPT_BY: Final = 3
 
 
 def best_expected(predictions: Sequence[Belief], excluded: Sequence[int] = ()) -> int:
@@ -47,32 +34,48 @@ def choose(predictions: Sequence[Belief], measured: Mapping[int, float]) -> int:
 
 
 def next_run(
-    predictions: Sequence[Belief], measured: Mapping[int, float], kept: int | None = None
+    beliefs: Sequence[Belief],
+    measured: Mapping[int, float],
+    correlate: Callable[[Sequence[int]], Array],
+    *,
+    kept: int | None = None,
+    kept_by: int = KEPT_BY,
+    scale: Sequence[float] | None = None,
 ) -> int | None:
     """Return the configuration to run next; None when all were run.
 
-    The first is the best expected, the second the kept configuration (so that the answer is never
-    worse than doing nothing), all others those of the largest expected improvement.
+    The first is the best expected, each other the likeliest to be the best of the landscape and
+    better than what was measured. The kept configuration is among the first three, so that the
+    answer is never worse than doing nothing.
+
+    Args:
+        measured: Index -> value in the objective, 0 where the run failed.
+        correlate: Returns the correlation of the log throughputs of some configurations.
+        kept_by: The kept configuration is this run at the latest.
+        scale: What a token/s of each is worth in the objective; 1 by default.
     """
-    left = [i for i in range(len(predictions)) if i not in measured]
+    left = [i for i in range(len(beliefs)) if i not in measured]
     if not left:
         return None
     if not measured:
-        return best_expected(predictions)
-    if kept is not None and kept not in measured:
+        return best_expected(beliefs)
+    if kept in left and len(measured) + 1 >= min(kept_by, KEPT_BY):
         return kept
-    best = max(measured.values())
-    return max(left, key=lambda i: (expected_improvement(predictions[i], best), -i))
+    worth = None if scale is None else [scale[i] for i in left]
+    drawn = draw([beliefs[i] for i in left], correlate(left), worth)
+    is_best = (drawn == drawn.max(axis=1, keepdims=True)) & (drawn > max(measured.values()))
+    chance = is_best.mean(axis=0)
+    middle = drawn.mean(axis=0)
+    return left[max(range(len(left)), key=lambda k: (chance[k], middle[k], -k))]
 
 
 def expected_improvement(prediction: Belief, best: float) -> float:
     """Return E[max(0, X - best)] in tokens/s for a log-normal X with the prediction's interval."""
-    mean = math.log(prediction.output_throughput)
-    deviation = max((math.log(prediction.high) - mean) / _NORMAL_95, 1e-6)
     if best <= 0:
         return expected(prediction)
-    edge = (mean - math.log(best)) / deviation
-    above = math.exp(mean + deviation**2 / 2) * _normal(edge + deviation)
+    mean, spread = math.log(prediction.output_throughput), deviation(prediction)
+    edge = (mean - math.log(best)) / spread
+    above = math.exp(mean + spread**2 / 2) * _normal(edge + spread)
     return max(above - best * _normal(edge), 0.0) * prediction.p_feasible
 
 

@@ -180,3 +180,21 @@ def posterior(hyper: Hyper, known: Cells, residual: Array, wanted: Cells) -> tup
     white = np.linalg.solve(factor, np.clip(residual, -CLIP, CLIP))
     variance = (prior - (cross**2).sum(axis=0)).clip(min=hyper.noise)
     return cross.T @ white, np.sqrt(variance)
+
+
+def joint_covariance(hyper: Hyper, known: Cells, wanted: Cells) -> Array:
+    """Return the covariance of the wanted residuals, noise included, given the known; shape (n, n).
+
+    Its diagonal is the square of the deviation that ``posterior`` returns.
+
+    Args:
+        known: m cells with a known residual; m may be 0.
+        wanted: n cells of one engine.
+    """
+    own = covariance(hyper, wanted, wanted) + hyper.noise * np.eye(len(wanted.labels))
+    if not len(known.labels):
+        return own
+    gram = covariance(hyper, known, known) + hyper.noise * np.eye(len(known.labels))
+    cross = np.linalg.solve(np.linalg.cholesky(gram), covariance(hyper, known, wanted))
+    left: Array = own - cross.T @ cross
+    return left

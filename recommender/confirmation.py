@@ -5,6 +5,7 @@ from typing import Any
 
 from autotune.records import RunRecord
 from recommender.candidates import Candidate
+from recommender.certificate import Certificate
 from recommender.recommend import Recommendation, score
 
 
@@ -40,12 +41,14 @@ class Confirmation:
             ``None`` when every run failed.
         remaining: The best configuration not run and its prediction after the runs, if it is
             predicted to beat the winner.
+        certificate: How far from the best the winner can be; ``None`` without a winner.
     """
 
     recommendation: Recommendation
     runs: tuple[ConfirmedRun, ...]
     winner: Candidate | None
     remaining: Candidate | None
+    certificate: Certificate | None
 
     @property
     def summary(self) -> str:
@@ -58,10 +61,10 @@ class Confirmation:
             f"{winner.n_gpus} x {self.recommendation.target_gpu} with {winner.engine} at batch "
             f"size {winner.batch_size}, measured {winner.output_throughput:,.1f} tok/s."
         ]
-        kept = next((run for run in self.runs if run.role == "kept"), None)
-        if kept is not None and kept.record.output_throughput is not None:
-            gain = winner.output_throughput / kept.record.output_throughput - 1
-            parts.append(f"Against the kept configuration: {gain:+.1%}.")
+        if not winner.is_feasible:
+            parts.append("No configuration that was run meets the latency limits.")
+        if self.certificate is not None:
+            parts.append(self.certificate.text)
         if self.remaining is not None:
             gain = score(self.remaining, query.objective) / score(winner, query.objective) - 1
             parts.append(
@@ -78,6 +81,7 @@ class Confirmation:
             "target_gpu": self.recommendation.target_gpu,
             "winner": None if self.winner is None else self.winner.to_dict(),
             "remaining": None if self.remaining is None else self.remaining.to_dict(),
+            "certificate": None if self.certificate is None else self.certificate.to_dict(),
             "runs": [
                 {
                     "role": run.role,

@@ -1,12 +1,11 @@
 """``autotune confirm``: runs on this host or from a file, journalled, logged, written down."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from autotune.bench import Bench, BenchSettings
-from autotune.cache import store_directory, write_atomically
+from autotune.cache import store_directory
 from autotune.errors import InvalidConfigError
 from autotune.gpus import detect_gpus
 from autotune.importing import read_file
@@ -15,20 +14,29 @@ from autotune.progress import StudyProgress, create_progress
 from autotune.spec import MeasurePolicy
 from autotune.study import new_session_id, resolve_host
 from recommender import ledger
-from recommender.confirm import Device, Replay, confirm
+from recommender.confirm import confirm
 from recommender.confirmation import Confirmation
 from recommender.context import open_context
+from recommender.devices import Device, Replay
 from recommender.local import LocalDevice
 from recommender.recommend import Recommendation
 
 
+class Budget(NamedTuple):
+    """How many runs to spend, and the bound on regret under which to stop before."""
+
+    runs: int
+    stop_regret: float
+
+
 def confirm_by_replay(
-    reference: str, replay: Path, tracking_uri: str, *, runs: int = 3
+    reference: str, replay: Path, tracking_uri: str, *, runs: int = 3, stop_regret: float = 0.0
 ) -> Confirmation:
     """Confirm a recommendation with recorded runs, and log the outcome."""
     recommendation = ledger.load(reference, store_directory(tracking_uri))
     device = Replay(read_file(replay).records)
-    return _confirm(recommendation, device, tracking_uri, runs, new_session_id())
+    budget = Budget(runs, stop_regret)
+    return _confirm(recommendation, device, tracking_uri, budget, new_session_id())
 
 
 def confirm_here(
@@ -36,6 +44,7 @@ def confirm_here(
     tracking_uri: str,
     *,
     runs: int = 3,
+    stop_regret: float = 0.0,
     policy: MeasurePolicy | None = None,
     knobs: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Confirmation:
@@ -67,14 +76,15 @@ def confirm_here(
             model=recommendation.query.model_path or recommendation.query.model,
             knobs=knobs or {},
         )
-        return _confirm(recommendation, device, tracking_uri, runs, session_id, progress)
+        budget = Budget(runs, stop_regret)
+        return _confirm(recommendation, device, tracking_uri, budget, session_id, progress)
 
 
 def _confirm(
     recommendation: Recommendation,
     device: Device,
     tracking_uri: str,
-    runs: int,
+    budget: Budget,
     session_id: str,
     progress: StudyProgress | None = None,
 ) -> Confirmation:
@@ -90,14 +100,18 @@ def _confirm(
 
         try:
             confirmation = confirm(
-                recommendation, device, context.predictor, context.known, runs=runs, on_run=keep
+                recommendation,
+                device,
+                context.predictor,
+                context.known,
+                runs=budget.runs,
+                stop_regret=budget.stop_regret,
+                on_run=keep,
             )
         finally:
             records = list(journal.records)
     document = {**confirmation.to_dict(), "session_id": session_id}
-    name = f"{recommendation.recommendation_id}-{session_id}-confirmed"
-    target = context.directory / ledger.FOLDER / f"{name}.json"
-    write_atomically(target, json.dumps(document, indent=1, allow_nan=False))
+    ledger.save_confirmation(document, context.directory)
     _log(tracking_uri, records)
     return confirmation
 

@@ -54,9 +54,9 @@ def load_predictor(directory: Path) -> Predictor:
 
 
 def surrogate_directory(directory: Path) -> Path:
-    """Return where the surrogate in force lies, for a store's directory."""
+    """Return where the surrogate in force lies; it stays whole when another takes its place."""
     champion = directory / CHAMPION
-    return champion if champion.is_dir() else PRETRAINED
+    return champion.resolve() if champion.is_dir() else PRETRAINED
 
 
 def known_runs(tracking_uri: str, model: str) -> Sequence[RunRecord]:

@@ -11,8 +11,8 @@ from autotune.spec import RUNNABLE_ENGINES, MeasurePolicy, StudySpec, Workload
 from autotune.study import resolve_host
 from recommender.advising import advise
 from recommender.confirming import confirm_here
-from recommender.registry import train_and_register
 from recommender.tables import confirmation_view, recommendation_view
+from recommender.training import train_and_register
 
 NAME = "autotune-demo-llama"
 WORKLOAD = Workload(input_len=64, output_len=32)

@@ -1,111 +1,114 @@
-"""Challenger against champion, on landscapes that the challenger was not trained on."""
+"""Challenger against champion, on groups of the user's runs that neither was trained on.
+
+A champion that was refined from the user's runs has seen what it would be judged on. So recipes
+meet, not files: for each left-out group the challenger is refined from all other runs, the champion
+from those of them that it learned from. The shipped surrogate never saw a user's run and is judged
+as it is; so is a champion of which is not known what it learned from, to its advantage.
+"""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from autotune.errors import SurrogateError
 from autotune.records import RunRecord
+from recommender.dataset import Dataset, landscape_of, prepare
+from recommender.duel_report import Duel, Round, Side
+from recommender.holdouts import HeldOut, held_out_groups
+from recommender.intervals import coverage
 from recommender.predictor import Predictor
-from recommender.refine import refine
+from recommender.refine import groundwork, load_prior, stages, teach
+from recommender.surrogate import FittedSurrogate
 
-MAX_FOLDS = 5
+_FEWEST_LEFT = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duel:
-    """Median errors |predicted / measured - 1| on left-out runs; ``None`` when none could be left.
+def fight(
+    records: Sequence[RunRecord],
+    *,
+    champion: Predictor,
+    prior: Path,
+    learned: Collection[str] | None = None,
+) -> Duel:
+    """Leave one group of the user's runs out at a time and predict it by both.
 
-    Attributes:
-        rows: Runs that both were judged on.
+    The runs judged are those of the last stage of training; confirmatory ones are left out with
+    their group but do not judge. Neither side is told any run of the group: it is the surrogates
+    that are compared.
+
+    Args:
+        champion: As it is; judged so unless ``learned`` is given.
+        learned: Ids of the records that the champion was refined from; ``None`` when it was not.
     """
+    challenger = _Recipe(records, prior)
+    known = None if learned is None else [r for r in records if r.record_id in learned]
+    defender = None if known is None else _Recipe(known, prior)
+    rounds = []
+    for group in held_out_groups(challenger.last):
+        judged = [row for row in group.rows if row.purpose != "confirm"]
+        out = {row.record_id for row in group.rows}
+        new = challenger.without(out)
+        if new is None or not judged:
+            continue
+        old = champion if defender is None else (defender.without(out) or defender.prior)
+        rounds.append(_judge(group, judged, champion=old, challenger=new))
+    return Duel(rounds=tuple(rounds), is_refitted=defender is not None)
 
-    champion_ape: float | None
-    challenger_ape: float | None
-    rows: int
+
+class _Recipe:
+    """A refinement of the prior that can be repeated without some rows of its last stage."""
+
+    def __init__(self, records: Sequence[RunRecord], prior: Path) -> None:
+        loaded = load_prior(prior)
+        self.prior = loaded.predictor
+        parts = list(stages(prepare(records), loaded.predictor.meta).values())
+        self._base, self._before = groundwork(loaded, parts)
+        self._data: Dataset | None = parts[-1] if parts else None
 
     @property
-    def is_won(self) -> bool:
-        """Whether the challenger is strictly better."""
-        return (
-            self.champion_ape is not None
-            and self.challenger_ape is not None
-            and self.challenger_ape < self.champion_ape
-        )
+    def last(self) -> list[RunRecord]:
+        """The rows of the last stage."""
+        return [] if self._data is None else self._data.records
 
-    @property
-    def text(self) -> str:
-        """The result in a sentence."""
-        if self.champion_ape is None or self.challenger_ape is None:
-            return "no backtest: it takes runs of at least two landscapes"
-        return (
-            f"backtest on {self.rows} left-out runs: median error {self.challenger_ape:.1%}, "
-            f"the champion's {self.champion_ape:.1%}"
-        )
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """MLflow metrics."""
-        values = {"champion_ape": self.champion_ape, "challenger_ape": self.challenger_ape}
-        return {name: value for name, value in values.items() if value is not None}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values."""
-        return {
-            "champion_ape": self.champion_ape,
-            "challenger_ape": self.challenger_ape,
-            "rows": self.rows,
-            "won": self.is_won,
-        }
+    def without(self, out: Collection[str]) -> Predictor | None:
+        """Return the surrogate refined without these rows; ``None`` when too few are left."""
+        if self._data is None:
+            return None
+        rest = np.array([row.record_id not in out for row in self._data.records])
+        if len(self._before) + int(rest.sum()) < _FEWEST_LEFT:
+            return None
+        taught: FittedSurrogate = self._base
+        if rest.any():
+            taught = teach(taught, self._data.take(rest), self._before)
+        return taught.predictor
 
 
-def fight(records: Sequence[RunRecord], *, champion: Predictor, prior: Path) -> Duel:
-    """Leave one group of landscapes out at a time, train on the rest, predict the group by both.
-
-    A landscape is a model on a GPU in one engine. Confirmatory and suspect runs do not judge.
-    Neither is told any run of the group, so that it is the surrogates that are compared.
-    """
-    judged = [r for r in records if r.is_measured and not r.suspect and r.purpose != "confirm"]
-    folds = _folds(judged)
-    errors: dict[str, list[float]] = {"champion": [], "challenger": []}
-    if len(folds) >= 2:
-        for fold in folds:
-            held = {id(record) for record in fold}
-            rest = [record for record in records if id(record) not in held]
-            try:
-                challenger = refine(rest, prior).predictor
-            except SurrogateError:
-                continue
-            errors["champion"] += _errors(champion, fold)
-            errors["challenger"] += _errors(challenger, fold)
-    return Duel(
-        champion_ape=_median(errors["champion"]),
-        challenger_ape=_median(errors["challenger"]),
-        rows=len(errors["champion"]),
+def _judge(
+    group: HeldOut, rows: Sequence[RunRecord], *, champion: Predictor, challenger: Predictor
+) -> Round:
+    return Round(
+        kind=group.kind,
+        name=group.name,
+        rows=len(rows),
+        champion=_side(champion, rows),
+        challenger=_side(challenger, rows),
     )
 
 
-def _folds(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
-    landscapes: dict[tuple[str, ...], list[RunRecord]] = defaultdict(list)
-    for record in records:
-        landscapes[(record.model, record.gpu, record.engine)].append(record)
-    folds: list[list[RunRecord]] = [[] for _ in range(min(MAX_FOLDS, len(landscapes)))]
-    for index, key in enumerate(sorted(landscapes)):
-        folds[index % len(folds)].extend(landscapes[key])
-    return folds
-
-
-def _errors(predictor: Predictor, fold: Sequence[RunRecord]) -> list[float]:
-    predictions = predictor.predict([record.configuration for record in fold])
-    return [
-        abs(prediction.output_throughput / (record.output_throughput or 1.0) - 1)
-        for prediction, record in zip(predictions, fold, strict=True)
-    ]
-
-
-def _median(values: Sequence[float]) -> float | None:
-    return float(np.median(values)) if values else None
+def _side(predictor: Predictor, rows: Sequence[RunRecord]) -> Side:
+    """Return median error and coverage, means over the landscapes of the rows."""
+    landscapes: dict[object, list[RunRecord]] = defaultdict(list)
+    for row in rows:
+        landscapes[landscape_of(row)].append(row)
+    errors, covered = [], []
+    for members in landscapes.values():
+        predictions = predictor.predict([row.configuration for row in members])
+        measured = np.array([row.output_throughput or 1.0 for row in members])
+        middle, low, high = (
+            np.array([getattr(p, name) for p in predictions])
+            for name in ("output_throughput", "low", "high")
+        )
+        errors.append(float(np.median(np.abs(middle / measured - 1))))
+        covered.append(coverage(low, measured, high))
+    return Side(ape=float(np.mean(errors)), coverage90=float(np.mean(covered)))

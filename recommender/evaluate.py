@@ -21,7 +21,8 @@ from recommender.predictor import Predictor
 from recommender.protocols import PROTOCOLS, Case, Protocol, cases_of, hides
 from recommender.replay import Outcome, baselines, play, popular_cases
 
-METHODS: Final = ("ours", "keep", "largest", "most_popular", "random")
+_ROUNDING: Final = 1e-9
+METHODS: Final = ("ours", "keep", "largest", "most_popular", "random", "tpe")
 
 
 def evaluate(
@@ -52,7 +53,7 @@ def evaluate(
         for case in (case for case in cases if case.fold == fold):
             others = popular_cases(case, cases, hidden_gpu=protocol == "leave-gpu-out")
             found = [
-                *play(case, predictor.predict, known_runs(case, seen), runs),
+                *play(case, predictor, known_runs(case, seen), runs),
                 *baselines(case, others, runs, seed),
             ]
             outcomes[(case.engine, case.source_gpu or "", case.target_gpu)].extend(found)
@@ -95,17 +96,25 @@ def _summary(group: Sequence[Outcome]) -> dict[str, Any]:
     regret = np.array([outcome.regret for outcome in group])
     medians = [float(np.median(outcome.errors)) for outcome in group if outcome.errors]
     inside = [float(np.mean(outcome.inside)) for outcome in group if outcome.inside]
+    bounds = [o for o in group if o.bound is not None]
+    held = [o.regret <= (o.bound or 0.0) + _ROUNDING for o in bounds]
     widths = [outcome.width for outcome in group if outcome.width is not None]
     return {
         "groups": len(group),
         "regret_mean": round(float(regret.mean()), 5),
         "regret_median": round(float(np.median(regret)), 5),
         "regret_max": round(float(regret.max()), 5),
-        "ape_median": round(float(np.median(medians)), 5) if medians else None,
+        "ape_median": _median(medians),
         "coverage90": round(float(np.mean(inside)), 5) if inside else None,
+        "regret_bound90_median": _median([o.bound for o in bounds if o.bound is not None]),
+        "bound_coverage": round(float(np.mean(held)), 5) if held else None,
         "interval_factor": round(float(np.median(widths)), 4) if widths else None,
         "failed_choice_rate": round(float(np.mean([o.failed for o in group])), 5),
     }
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return round(float(np.median(values)), 5) if values else None
 
 
 __all__ = ["METHODS", "Predictor", "evaluate", "known_runs"]

@@ -15,7 +15,7 @@ from recommender.evaluate import evaluate
 from recommender.protocols import Protocol
 
 _SHARES = ("regret_mean", "regret_median", "regret_max", "ape_median", "coverage90",
-           "failed_choice_rate")  # fmt: skip
+           "regret_bound90_median", "bound_coverage", "failed_choice_rate")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

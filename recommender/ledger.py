@@ -20,6 +20,7 @@ from recommender.recommend import Recommendation
 
 FOLDER = "recommendations"
 _LOGGED = "logged"
+_CONFIRMED = "-confirmed"
 
 
 def save(recommendation: Recommendation, directory: Path) -> Path:
@@ -50,7 +51,9 @@ def load(reference: str, directory: Path) -> Recommendation:
     if not path.is_file():
         path = directory / FOLDER / f"{Path(reference).name}.json"
     if not path.is_file():
-        known = sorted(p.stem for p in (directory / FOLDER).glob("*.json"))
+        known = sorted(
+            p.stem for p in (directory / FOLDER).glob("*.json") if not p.stem.endswith(_CONFIRMED)
+        )
         hint = f"; known: {', '.join(known[-5:])}" if known else "; `autotune recommend` makes one"
         raise InvalidConfigError(f"no recommendation {reference!r} in {directory / FOLDER}{hint}")
     try:
@@ -85,6 +88,30 @@ def from_dict(data: Mapping[str, Any]) -> Recommendation:
     )
 
 
+def save_confirmation(document: Mapping[str, Any], directory: Path) -> Path:
+    """Write a confirmation, its session's id in it, under a store's directory; return the file."""
+    name = f"{document['recommendation_id']}-{document['session_id']}{_CONFIRMED}.json"
+    path = directory / FOLDER / name
+    write_atomically(path, json.dumps(document, indent=1, allow_nan=False))
+    return path
+
+
+def load_confirmations(directory: Path) -> list[dict[str, Any]]:
+    """Return the confirmations written under a store's directory, in the order they were made.
+
+    Raises:
+        InvalidConfigError: When a file is not one.
+    """
+    found = []
+    for path in (directory / FOLDER).glob(f"*{_CONFIRMED}.json"):
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            found.append((document["session_id"], path.stem, document))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InvalidConfigError(f"{path} is not a confirmation: {error!r}") from error
+    return [document for _, _, document in sorted(found, key=lambda item: item[:2])]
+
+
 def log_pending(store: DocumentStore) -> int:
     """Log every recommendation and confirmation that the store does not hold; return how many."""
     folder = store.directory / FOLDER
@@ -93,7 +120,7 @@ def log_pending(store: DocumentStore) -> int:
     pending = [path for path in sorted(folder.glob("*.json")) if path.stem not in done]
     for path in pending:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if path.stem.endswith("-confirmed"):
+        if path.stem.endswith(_CONFIRMED):
             _log_confirmation(store, path, document)
         else:
             _log_recommendation(store, path, from_dict(document))
@@ -164,6 +191,11 @@ def _log_confirmation(store: DocumentStore, path: Path, document: Mapping[str, A
         metrics["mean_absolute_error"] = sum(errors) / len(errors)
     if winner is not None:
         metrics["measured_output_throughput"] = winner["output_throughput"]
+    certificate = document.get("certificate")
+    if certificate is not None:
+        metrics["regret_bound90"] = certificate["regret_bound90"]
+        if certificate["kept_slowdown"] is not None:
+            metrics["kept_slowdown"] = certificate["kept_slowdown"]
     store.log_document(
         kind="confirmation",
         name=f"{document['model'].rpartition('/')[2]} · confirmation · {document['target_gpu']}",

@@ -60,9 +60,9 @@ def harvest(records: Sequence[RunRecord], folder: Path, *, seed: int = 0) -> lis
     regrets: dict[tuple[str, str, str], dict[int, float]] = {}
     for fold in sorted({case.fold for case in cases}):
         seen = [record for record in records if not hides("migration", fold, record)]
-        predict = surrogate.fit(seen, seed=seed).predictor.predict
+        predictor = surrogate.fit(seen, seed=seed).predictor
         for case in (case for case in cases if case.fold == fold):
-            outcomes = play(case, predict, known_runs(case, seen), RUNS)
+            outcomes = play(case, predictor, known_runs(case, seen), RUNS)
             regrets[_key(case)] = {outcome.runs: outcome.regret for outcome in outcomes}
     every = paper_landscapes(records, with_suspect=True)
     return [

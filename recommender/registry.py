@@ -1,15 +1,14 @@
-"""Training on the store's runs, the duel with the champion, and MLflow's model registry.
+"""MLflow's model registry: every surrogate that was trained, and which one is in force.
 
 The registered model is ``autotune-surrogate``; its alias ``champion`` names the version in force.
-A copy of the champion beside the store serves cold answers, which never open MLflow.
+Tags of a version say when it was promoted, which one it replaced and when it was rolled back.
 """
 
-import shutil
+import datetime
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import numpy as np
@@ -17,19 +16,19 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 
 from autotune.errors import StoreError
-from autotune.local_models import remember_recorded
 from autotune.records import Configuration
 from autotune.run_layout import KIND
 from autotune.tracking import EXPERIMENT, Store, redact
-from recommender import ledger, surrogate
+from recommender import surrogate
 from recommender.context import CHAMPION
-from recommender.duel import Duel, fight
 from recommender.features import FEATURE_NAMES, encode
 from recommender.meta import META_FILE, TREES_FILE
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.refine import refine
 
 MODEL_NAME = "autotune-surrogate"
+SHIPPED, REPLACED = "autotune.shipped", "autotune.replaced"
+PROMOTED_AT, ROLLED_BACK_AT = "autotune.promoted_at", "autotune.rolled_back_at"
+_RUN_ID = "run_id"
+_MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 _EXAMPLE = Configuration(
     engine="vllm",
     model="meta-llama/Llama-3.1-8B",
@@ -41,107 +40,88 @@ _EXAMPLE = Configuration(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingReport:
-    """What a training did.
-
-    Attributes:
-        version: Registry version of the challenger.
-        champion_version: Registry version in force now.
-    """
-
-    version: str
-    champion_version: str
-    is_promoted: bool
-    duel: Duel
-    summary: Mapping[str, Any]
-
-    @property
-    def text(self) -> str:
-        """A few lines for a terminal."""
-        verdict = "is champion now" if self.is_promoted else "stays a challenger"
-        return "\n".join(
-            [
-                f"trained on {self.summary['rows_used']} runs",
-                self.duel.text,
-                f"{MODEL_NAME} version {self.version} {verdict}; "
-                f"champion: version {self.champion_version}",
-            ]
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values."""
-        return {
-            "version": self.version,
-            "champion_version": self.champion_version,
-            "promoted": self.is_promoted,
-            "duel": self.duel.to_dict(),
-            "training": dict(self.summary),
-        }
-
-
-def train_and_register(tracking_uri: str, *, promote: str = "auto") -> TrainingReport:
-    """Train a challenger on the store's runs, let it meet the champion, register it.
-
-    Args:
-        promote: ``auto`` makes it champion only if it wins the backtest.
+@contextmanager
+def registry_of(store: Store) -> Iterator["Registry"]:
+    """Open the registry of a store.
 
     Raises:
-        SurrogateError: When there is too little to learn from.
-        StoreError: When the store or its registry fails.
+        StoreError: When MLflow refuses anything meanwhile.
     """
-    store = Store(tracking_uri)
-    ledger.log_pending(store)
-    records = store.read()
-    remember_recorded(records)
-    champion_dir = store.directory / CHAMPION
-    in_force = champion_dir if champion_dir.is_dir() else PRETRAINED
-    fitted = refine(records, PRETRAINED)
-    duel = fight(records, champion=Predictor.load(in_force), prior=PRETRAINED)
-    is_promoted = promote == "always" or (promote == "auto" and duel.is_won)
     try:
-        registry = _Registry(store)
-        if registry.champion() is None:
-            registry.promote(registry.register(PRETRAINED, "shipped surrogate", {}))
-        with tempfile.TemporaryDirectory(prefix="autotune-surrogate-") as folder:
-            fitted.save(Path(folder))
-            version = registry.register(Path(folder), duel.text, duel.metrics)
-            if is_promoted:
-                registry.promote(version)
-                _replace_folder(Path(folder), champion_dir)
-        champion = registry.champion() or version
+        yield Registry(store)
     except MlflowException as error:
-        raise StoreError(f"the registry of {redact(tracking_uri)} failed: {error}") from error
-    return TrainingReport(
-        version=version,
-        champion_version=champion,
-        is_promoted=is_promoted,
-        duel=duel,
-        summary=fitted.training_summary,
-    )
+        raise StoreError(f"the registry of {redact(store.uri)} failed: {error}") from error
 
 
-class _Registry:
+class Registry:
     """MLflow's registry of one store."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._client = store.client
         mlflow.set_tracking_uri(store.uri)
         mlflow.set_experiment(EXPERIMENT)
 
     def champion(self) -> str | None:
         """Return the version in force."""
         try:
-            return str(self._store.client.get_model_version_by_alias(MODEL_NAME, CHAMPION).version)
-        except MlflowException:
-            return None
+            return str(self._client.get_model_version_by_alias(MODEL_NAME, CHAMPION).version)
+        except MlflowException as error:
+            if error.error_code in _MISSING:
+                return None
+            raise
 
     def promote(self, version: str) -> None:
-        """Put a version in force."""
-        self._store.client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
+        """Put a version in force and remember which one it replaced."""
+        replaced = self.champion()
+        if replaced is not None:
+            self._tag(version, REPLACED, replaced)
+        self._tag(version, PROMOTED_AT, _now())
+        self._client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
 
-    def register(self, folder: Path, description: str, metrics: Mapping[str, float]) -> str:
-        """Log a surrogate's files as an MLflow XGBoost model; return its version."""
+    def predecessor(self, version: str) -> str | None:
+        """Return the version that one replaced when it was promoted."""
+        tags = self._client.get_model_version(MODEL_NAME, version).tags
+        return str(tags[REPLACED]) if REPLACED in tags else None
+
+    def roll_back(self, version: str, predecessor: str) -> None:
+        """Put the predecessor of a version in force again.
+
+        Raises:
+            MlflowException: When the registry does not hold the predecessor any more.
+        """
+        self._client.get_model_version(MODEL_NAME, predecessor)
+        self._tag(version, ROLLED_BACK_AT, _now())
+        self._client.set_registered_model_alias(MODEL_NAME, CHAMPION, predecessor)
+
+    def is_shipped(self, version: str) -> bool:
+        """Whether a version is a copy of the shipped surrogate."""
+        return SHIPPED in self._client.get_model_version(MODEL_NAME, version).tags
+
+    @contextmanager
+    def files_of(self, version: str) -> Iterator[Path]:
+        """Provide a folder with the files of a version."""
+        run_id = self._client.get_model_version(MODEL_NAME, version).tags[_RUN_ID]
+        with tempfile.TemporaryDirectory(prefix="autotune-surrogate-") as folder:
+            for item in self._client.list_artifacts(run_id):
+                if not item.is_dir:
+                    self._client.download_artifacts(run_id, item.path, folder)
+            yield Path(folder)
+
+    def register_shipped(self, folder: Path) -> str:
+        """Register the shipped surrogate; return its version."""
+        files = [folder / TREES_FILE, folder / META_FILE]
+        version = self.register(folder, files, "shipped surrogate", {})
+        self._tag(version, SHIPPED, "true")
+        return version
+
+    def register(
+        self, folder: Path, files: Sequence[Path], description: str, metrics: Mapping[str, float]
+    ) -> str:
+        """Log a surrogate as an MLflow XGBoost model; return its version.
+
+        Args:
+            files: What is logged beside the model.
+        """
         import mlflow.xgboost
 
         booster = surrogate.load_booster(folder)
@@ -158,22 +138,16 @@ class _Registry:
                 pip_requirements=["xgboost>=2.1", "numpy"],
                 metadata={"features": ",".join(FEATURE_NAMES)},
             )
-            for name in (TREES_FILE, META_FILE):
-                mlflow.log_artifact(str(folder / name))
+            for path in files:
+                mlflow.log_artifact(str(path))
         version = str(info.registered_model_version)
-        self._store.client.update_model_version(MODEL_NAME, version, description)
-        self._store.client.set_model_version_tag(MODEL_NAME, version, "run_id", run.info.run_id)
+        self._client.update_model_version(MODEL_NAME, version, description)
+        self._tag(version, _RUN_ID, run.info.run_id)
         return version
 
+    def _tag(self, version: str, key: str, value: str) -> None:
+        self._client.set_model_version_tag(MODEL_NAME, version, key, value)
 
-def _replace_folder(new: Path, old: Path) -> None:
-    """Put a copy of ``new`` in the place of ``old``; a reader finds one of the two whole."""
-    staged = old.with_name(old.name + ".new")
-    retired = old.with_name(old.name + ".old")
-    for leftover in (staged, retired):
-        shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(new, staged)
-    if old.exists():
-        old.rename(retired)
-    staged.rename(old)
-    shutil.rmtree(retired, ignore_errors=True)
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

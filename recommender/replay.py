@@ -1,19 +1,23 @@
 """Play a case through: choose with what is known, measure by looking the row up, choose again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from autotune.records import RunRecord
 from recommender.acquisition import best_expected, choose, next_run
-from recommender.predictor import Prediction
+from recommender.certificate import best_bound90, regret_bound90
+from recommender.facts import Array
+from recommender.joint import correlation
+from recommender.predictor import Prediction, Predictor
 from recommender.protocols import Case, best_cell, popular_cell, score
+from recommender.replay_tpe import tpe_order
 
 RANDOM_DRAWS: Final = 64
-
-Predict = Callable[[Sequence[RunRecord], Sequence[RunRecord]], list[Prediction]]
+TPE_STUDIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,7 @@ class Outcome:
         errors: |predicted - measured| / measured of the rows not confirmed (ours only).
         inside: Whether each of these lay in its interval.
         width: Median of the intervals' half widths, as a factor.
+        bound: The certificate's 90 % bound on the regret (ours only, after a run).
     """
 
     method: str
@@ -34,10 +39,11 @@ class Outcome:
     errors: tuple[float, ...] = ()
     inside: tuple[bool, ...] = ()
     width: float | None = None
+    bound: float | None = None
 
 
 def play(
-    case: Case, predict: Predict, known: Sequence[RunRecord], runs: Sequence[int]
+    case: Case, predictor: Predictor, known: Sequence[RunRecord], runs: Sequence[int]
 ) -> list[Outcome]:
     """Return the outcome of our method after each number of confirmatory runs."""
     kept = kept_index(case)
@@ -45,16 +51,34 @@ def play(
     outcomes = []
     for done in range(max(runs) + 1):
         confirmed = [replace(case.candidates[i], run_key=None) for i in measured]
-        belief = predict([*case.candidates, *case.target_rows], [*known, *confirmed])
+        evidence = [*known, *confirmed]
+        belief = predictor.predict([*case.candidates, *case.target_rows], evidence)
         mine, rows = belief[: len(case.candidates)], belief[len(case.candidates) :]
+        correlations = correlation(predictor, case.candidates, evidence)
         if done in runs:
             choice = choose(mine, measured) if measured else best_expected(mine)
-            outcomes.append(_ours(case, done, choice, rows, confirmed))
-        following = next_run(mine, measured, kept)
-        if following is None:
-            continue
-        measured[following] = score(case.candidates[following])
+            bound = _bound(mine, measured, correlations)
+            outcomes.append(replace(_ours(case, done, choice, rows, confirmed), bound=bound))
+        following = next_run(mine, measured, partial(_among, correlations), kept=kept)
+        if following is not None:
+            measured[following] = score(case.candidates[following])
     return outcomes
+
+
+def _among(correlations: Array, rows: Sequence[int]) -> Array:
+    return correlations[np.ix_(rows, rows)]
+
+
+def _bound(
+    belief: Sequence[Prediction], measured: Mapping[int, float], correlations: Array
+) -> float | None:
+    """Return the 90 % bound on the regret of the best measured; ``None`` before the first run."""
+    if not measured:
+        return None
+    left = [i for i in range(len(belief)) if i not in measured]
+    values = list(measured.values())
+    best = best_bound90([belief[i] for i in left], _among(correlations, left), values)
+    return regret_bound90(max(values), best)
 
 
 def kept_index(case: Case) -> int | None:
@@ -67,7 +91,7 @@ def kept_index(case: Case) -> int | None:
 
 
 def baselines(case: Case, others: Sequence[Case], runs: Sequence[int], seed: int) -> list[Outcome]:
-    """Return keep, largest, most_popular (a fixed choice each) and random after some runs."""
+    """Return keep, largest, most_popular (a fixed choice each), random and tpe after some runs."""
     cells = {(row.n_gpus, row.batch_size): i for i, row in enumerate(case.candidates)}
     popular = popular_cell([other.candidates for other in others])
     fixed = {
@@ -81,7 +105,7 @@ def baselines(case: Case, others: Sequence[Case], runs: Sequence[int], seed: int
         if choice is not None
         for done in runs
     ]
-    return [*found, *(_random(case, done, seed) for done in runs)]
+    return [*found, *(_random(case, done, seed) for done in runs), *_tpe(case, runs, seed)]
 
 
 def popular_cases(case: Case, cases: Sequence[Case], hidden_gpu: bool) -> list[Case]:
@@ -109,15 +133,30 @@ def _fixed(case: Case, method: str, runs: int, choice: int) -> Outcome:
 def _random(case: Case, runs: int, seed: int) -> Outcome:
     """Return the mean over draws of the best of ``max(runs, 1)`` distinct random configurations."""
     rng = np.random.default_rng(seed)
-    tried = min(max(runs, 1), len(case.candidates))
-    regrets, failures = [], []
-    for _ in range(RANDOM_DRAWS):
-        drawn = rng.choice(len(case.candidates), size=tried, replace=False)
-        best = max(drawn, key=lambda i: score(case.candidates[i]))
-        regrets.append(_regret(case, int(best)))
-        failures.append(score(case.candidates[int(best)]) == 0)
+    n = len(case.candidates)
+    tried = min(max(runs, 1), n)
+    draws = [rng.choice(n, size=tried, replace=False).tolist() for _ in range(RANDOM_DRAWS)]
+    return _best_of("random", case, runs, draws)
+
+
+def _tpe(case: Case, runs: Sequence[int], seed: int) -> list[Outcome]:
+    """Return the mean over studies of the best that Optuna's TPE ran; nothing without a run."""
+    wanted = [done for done in runs if done > 0]
+    if not wanted:
+        return []
+    studies = [tpe_order(case, max(wanted), seed + k) for k in range(TPE_STUDIES)]
+    return [_best_of("tpe", case, done, [order[:done] for order in studies]) for done in wanted]
+
+
+def _best_of(method: str, case: Case, runs: int, draws: Sequence[Sequence[int]]) -> Outcome:
+    """Return the mean over draws of choosing the best that was run."""
+    best = [max(drawn, key=lambda i: score(case.candidates[i])) for drawn in draws]
+    failed = [score(case.candidates[i]) == 0 for i in best]
     return Outcome(
-        method="random", runs=runs, regret=float(np.mean(regrets)), failed=float(np.mean(failures))
+        method=method,
+        runs=runs,
+        regret=float(np.mean([_regret(case, i) for i in best])),
+        failed=float(np.mean(failed)),
     )
 
 

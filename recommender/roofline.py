@@ -174,15 +174,16 @@ def _kv_s(
     heads = f["kv_heads"].clip(min=1.0) * repeats
     split = np.where(is_hf, 1.0, np.minimum(f["n_gpus"], heads))
     read = sequences * _context(f) * f["kv_bytes_per_token"] * repeats
-    return read / (split * f["bandwidth"] * c["kv_efficiency"])
+    seconds: Array = read / (split * f["bandwidth"] * c["kv_efficiency"])
+    return seconds
 
 
 def _reads_by_query_head(f: Facts) -> NDArray[np.bool_]:
     """Return where decoding reads the KV cache once a query head, not once a KV head, (n,)."""
-    has_flash_attention = (
-        (f["is_amd"] == 0) & (f["is_other_vendor"] == 0) & (f["year"] >= _AMPERE_YEAR)
-    )
-    return (f["is_early"] > 0) & f.is_engine("vllm") & ~has_flash_attention
+    is_nvidia = (f["is_amd"] == 0) & (f["is_other_vendor"] == 0)
+    has_flash_attention = is_nvidia & (f["year"] >= _AMPERE_YEAR)
+    reads: NDArray[np.bool_] = (f["is_early"] > 0) & f.is_engine("vllm") & ~has_flash_attention
+    return reads
 
 
 def _vendor(f: Facts, c: Mapping[str, Array | float]) -> Array:

@@ -15,7 +15,8 @@ from pathlib import Path
 from autotune.journal import read_journal
 from autotune.records import RunRecord
 from autotune.spec import Workload
-from recommender.confirm import Replay, confirm
+from recommender.confirm import confirm
+from recommender.devices import Replay
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.query import Query
 from recommender.recommend import recommend

@@ -1,15 +1,22 @@
 """Confirmatory runs: which, in what order, and what they decide."""
 
+import dataclasses
+from pathlib import Path
+
 import pytest
 
 from autotune.errors import InvalidConfigError
+from autotune.journal import read_journal
 from autotune.records import RunRecord
-from recommender.confirm import Replay, confirm
+from autotune.spec import Workload
+from recommender.confirm import confirm
+from recommender.devices import Replay
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.query import Query
 from recommender.recommend import Recommendation, recommend
 from tests.records import record
 
+REFERENCE = Path(__file__).parents[2] / "mlruns" / "reference"
 PREDICTOR = Predictor.load(PRETRAINED)
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SOURCE = [
@@ -62,6 +69,112 @@ def test_the_recommended_configuration_comes_first(advice: Recommendation) -> No
     assert run.record.purpose == "confirm"
 
 
+@pytest.mark.parametrize("runs", [2, 3])
+def test_few_runs_hold_the_kept_configuration_too(advice: Recommendation, runs: int) -> None:
+    done = confirm(advice, Replay(landscape(64)), PREDICTOR, SOURCE, runs=runs)
+    assert "kept" in {run.role for run in done.runs}
+    assert done.certificate is not None
+    assert done.certificate.is_kept_measured
+
+
+@pytest.mark.parametrize("stop", [0.9, 0.2, 0.05])
+def test_it_stops_once_the_bound_is_met_and_the_kept_one_was_run(
+    advice: Recommendation, stop: float
+) -> None:
+    everything = confirm(advice, Replay(landscape(64)), PREDICTOR, SOURCE, runs=50)
+    done = confirm(advice, Replay(landscape(64)), PREDICTOR, SOURCE, runs=50, stop_regret=stop)
+    assert done.certificate is not None
+    assert done.certificate.regret_bound90 <= stop
+    assert "kept" in {run.role for run in done.runs}
+    assert len(done.runs) < len(everything.runs)
+    assert done.certificate.text in done.summary
+
+
+def test_a_tight_bound_takes_no_fewer_runs(advice: Recommendation) -> None:
+    spent = [
+        len(confirm(advice, Replay(landscape(16)), PREDICTOR, SOURCE, runs=50, stop_regret=s).runs)
+        for s in (0.5, 0.2, 0.05, 0.01)
+    ]
+    assert spent == sorted(spent)
+
+
+@pytest.mark.parametrize("peak", [1, 16, 256])
+def test_nothing_is_left_to_lose_when_everything_was_run(peak: int) -> None:
+    query = Query(
+        model=SOURCE[0].model,
+        target_gpu="H100",
+        source_gpu="A100-80GB",
+        max_gpus=1,
+        tolerance=0.0,
+    )
+    advice = recommend(query, PREDICTOR, SOURCE)
+    done = confirm(advice, Replay(landscape(peak)), PREDICTOR, SOURCE, runs=50)
+    assert done.certificate is not None
+    assert done.certificate.regret_bound90 == 0.0
+    assert done.winner is not None
+    assert advice.keep_source is not None
+    kept = next(r for r in done.runs if r.role == "kept").record.output_throughput
+    assert kept is not None
+    assert done.certificate.kept_slowdown == pytest.approx(1 - kept / done.winner.output_throughput)
+
+
+def test_a_kept_configuration_that_cannot_be_run_here_is_predicted(advice: Recommendation) -> None:
+    assert advice.keep_source is not None
+    rows = [row for row in landscape(64) if row.batch_size != advice.keep_source.batch_size]
+    done = confirm(advice, Replay(rows), PREDICTOR, SOURCE, runs=3)
+    assert done.winner is not None
+    assert done.certificate is not None
+    assert not done.certificate.is_kept_measured
+    assert done.certificate.kept_slowdown == pytest.approx(
+        1 - advice.keep_source.output_throughput / done.winner.output_throughput
+    )
+    assert "(predicted)" in done.summary
+
+
+def test_a_crash_is_never_the_winner(advice: Recommendation) -> None:
+    rows = [
+        dataclasses.replace(row, status="crashed", output_throughput=None, run_key=None)
+        if row.batch_size > 16
+        else row
+        for row in landscape(64)
+    ]
+    done = confirm(advice, Replay(rows), PREDICTOR, SOURCE, runs=50)
+    assert done.winner is not None
+    assert done.winner.status == "measured"
+    assert done.winner.batch_size == 16
+
+
+def test_the_bound_holds_on_landscapes_that_the_surrogate_never_saw() -> None:
+    held = []
+    for rows in reference_landscapes():
+        first = rows[0]
+        query = Query(
+            model=first.model,
+            target_gpu=first.gpu,
+            engine=first.engine,
+            max_gpus=1,
+            workload=Workload(input_len=first.input_len or 1, output_len=first.output_len or 1),
+        )
+        best = max(row.output_throughput or 0.0 for row in rows)
+        for runs in (1, 2, 3):
+            done = confirm(recommend(query, PREDICTOR), Replay(rows), PREDICTOR, runs=runs)
+            assert done.winner is not None
+            assert done.certificate is not None
+            regret = 1 - done.winner.output_throughput / best
+            held.append(regret <= done.certificate.regret_bound90 + 1e-9)
+    assert sum(held) >= 0.9 * len(held)
+
+
+def reference_landscapes() -> list[list[RunRecord]]:
+    """Return this project's own runs on an H200, one list a model, engine and workload."""
+    found: dict[tuple[object, ...], list[RunRecord]] = {}
+    for path in sorted(REFERENCE.glob("*.jsonl")):
+        for row in read_journal(path):
+            key = (path.stem, row.input_len, row.output_len)
+            found.setdefault(key, []).append(row)
+    return list(found.values())
+
+
 def test_all_runs_find_the_best(advice: Recommendation) -> None:
     done = confirm(advice, Replay(landscape(16)), PREDICTOR, SOURCE, runs=50)
     assert done.winner is not None
@@ -83,6 +196,7 @@ def test_when_everything_fails_there_is_no_winner(advice: Recommendation) -> Non
     assert done.winner is None
     assert "failed" in done.summary
     assert done.to_dict()["winner"] is None
+    assert done.to_dict()["certificate"] is None
 
 
 def test_suspect_runs_are_not_replayed(advice: Recommendation) -> None:

@@ -6,11 +6,10 @@ import pytest
 from landscapes import MODELS, synthetic_runs
 
 from autotune.errors import InvalidConfigError, SurrogateError
-from recommender.acquisition import choose, expected_improvement, next_run
 from recommender.evaluate import METHODS, evaluate, known_runs
-from recommender.predictor import Prediction
 from recommender.protocols import cases_of, hides, popular_cell, principal_cells
 from recommender.replay import kept_index
+from recommender.replay_tpe import tpe_order
 
 RUNS = synthetic_runs()
 KEYS = {
@@ -27,23 +26,9 @@ KEYS = {
     "ape_median",
     "coverage90",
     "failed_choice_rate",
+    "regret_bound90_median",
+    "bound_coverage",
 }
-
-
-def _prediction(throughput, *, factor=1.5, p_feasible=1.0):
-    return Prediction(
-        output_throughput=throughput,
-        low=throughput / factor,
-        high=throughput * factor,
-        p_feasible=p_feasible,
-        fits=True,
-        memory_gb=1.0,
-        ttft_ms=1.0,
-        tpot_ms=1.0,
-        roofline_throughput=throughput,
-        bottleneck="weights",
-        confidence="low",
-    )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +42,8 @@ def test_every_direction_method_and_number_of_runs_has_a_row(table):
     assert {row["method"] for row in table} == set(METHODS)
     directions = {(row["source_gpu"], row["target_gpu"]) for row in table}
     assert len(directions) == 2
-    assert len(table) == 2 * len(METHODS) * 2
+    assert len(table) == 2 * (2 * len(METHODS) - 1)  # TPE without a run knows nothing
+    assert {row["runs"] for row in table if row["method"] == "tpe"} == {3}
     assert all(row["groups"] == len(MODELS) for row in table if row["method"] == "ours")
 
 
@@ -70,6 +56,24 @@ def test_on_an_easy_landscape_ours_is_near_the_best_and_never_below_keep(table):
             assert row["failed_choice_rate"] == 0
             kept = by_method[(source, target, "keep", runs)]
             assert runs < 3 or row["regret_mean"] <= kept["regret_mean"] + 1e-12
+
+
+def test_the_bound_on_regret_is_ours_alone_and_there_after_a_run(table):
+    for row in table:
+        has_bound = row["method"] == "ours" and row["runs"] > 0
+        assert (row["regret_bound90_median"] is not None) == has_bound
+        assert (row["bound_coverage"] is not None) == has_bound
+        if has_bound:
+            assert 0 <= row["regret_bound90_median"] <= 1
+
+
+def test_tpe_runs_distinct_configurations_and_follows_its_seed():
+    [case, *_] = cases_of(RUNS, "migration", "vllm")
+    order = tpe_order(case, 5, seed=0)
+    assert len(set(order)) == len(order) == 5
+    assert order == tpe_order(case, 5, seed=0)
+    everything = tpe_order(case, 99, seed=1)
+    assert sorted(everything) == list(range(len(case.candidates)))
 
 
 def test_the_same_rows_give_the_same_table():
@@ -129,26 +133,6 @@ def test_popular_cell_prefers_the_small_one_of_a_tie():
     assert popular_cell([small, large]) == (1, 1)
     assert popular_cell([small, large, large]) == (2, 256)
     assert popular_cell([]) is None
-
-
-def test_the_kept_configuration_is_among_the_first_runs():
-    belief = [_prediction(10.0), _prediction(30.0), _prediction(20.0)]
-    assert next_run(belief, {}, kept=0) == 1
-    assert next_run(belief, {1: 25.0}, kept=0) == 0
-    assert next_run(belief, {1: 25.0, 0: 9.0}, kept=0) == 2
-    assert next_run(belief, {0: 9.0, 1: 25.0, 2: 1.0}) is None
-
-
-def test_the_choice_is_the_best_that_ran():
-    belief = [_prediction(10.0), _prediction(30.0), _prediction(20.0)]
-    assert choose(belief, {0: 11.0, 1: 5.0}) == 0
-    assert choose(belief, {1: 0.0}) == 2  # what failed is not chosen again
-
-
-def test_improvement_is_worth_more_where_more_is_unknown_and_nothing_where_it_fails():
-    sure, unsure = _prediction(10.0, factor=1.05), _prediction(10.0, factor=2.0)
-    assert expected_improvement(unsure, 12.0) > expected_improvement(sure, 12.0) >= 0
-    assert expected_improvement(_prediction(99.0, p_feasible=0.0), 12.0) == 0
 
 
 def test_bad_questions_are_refused():

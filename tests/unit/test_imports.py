@@ -178,14 +178,21 @@ def test_a_bare_gpu_node_can_measure(module: str) -> None:
 
 COLD = """
 import sys
-import recommender.advising
-heavy = {"mlflow", "optuna", "pandas", "rich", "scipy", "sklearn", "torch", "xgboost", "yaml"}
+import {module}
+heavy = {{"mlflow", "optuna", "pandas", "rich", "scipy", "sklearn", "torch", "xgboost", "yaml"}}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
 
 
-def test_a_cold_answer_imports_nothing_heavier_than_numpy() -> None:
+@pytest.mark.parametrize(
+    "module", ["recommender.advising", "recommender.confirm", "recommender.confirming"]
+)
+def test_advice_needs_numpy_alone(module: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", COLD], capture_output=True, text=True, cwd=ROOT, check=False
+        [sys.executable, "-c", COLD.format(module=module)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,30 @@
+"""Optuna's TPE on a measured landscape: in which order would it have run the configurations?"""
+
+from autotune.planning import Planned
+from autotune.search import create_strategy
+from autotune.spec import EngineConfig, StudySpec, Workload
+from recommender.protocols import Case
+
+
+def tpe_order(case: Case, runs: int, seed: int) -> list[int]:
+    """Return the first configurations of a study by TPE, as indices into the case's candidates."""
+    planned = [
+        Planned(
+            # What starts is not this but a look-up: TPE reads the configuration alone.
+            config=EngineConfig(engine="vllm", model=row.model, gpu=row.gpu),
+            workload=Workload(),
+            batch_size=row.batch_size,
+            configuration=row.configuration,
+        )
+        for row in case.candidates
+    ]
+    strategy = create_strategy(StudySpec(model=case.model, strategy="tpe", seed=seed), planned)
+    order: list[int] = []
+    while len(order) < min(runs, len(planned)):
+        chosen = strategy.ask([item for i, item in enumerate(planned) if i not in order])
+        if chosen is None:
+            break
+        index = next(i for i, item in enumerate(planned) if item is chosen)
+        strategy.tell(chosen, case.candidates[index])
+        order.append(index)
+    return order

@@ -1,0 +1,158 @@
+"""``autotune train`` and ``--rollback`` on a real store and its registry."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from mlflow import MlflowClient
+
+from autotune.bench import SOURCE
+from autotune.cli import main
+from autotune.tracking import Store
+from recommender.champion import return_to_shipped, version_in_force
+from recommender.context import load_predictor
+from recommender.predictor import PRETRAINED, Predictor
+from recommender.registry import MODEL_NAME, PROMOTED_AT, REPLACED, ROLLED_BACK_AT
+from tests.records import record
+
+# MLflow warns of the type hints of its own XGBoost flavour when it is imported.
+pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
+
+Command = Callable[..., Result]
+QUESTIONS = [record(batch_size=2**k).configuration for k in range(10)]
+SHIPPED = Predictor.load(PRETRAINED)
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    Store(uri).log(own_runs("H200", 0.6))
+    return uri
+
+
+@pytest.fixture
+def train(uri: str) -> Command:
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["train", "--tracking-uri", uri, *arguments])
+
+    return invoke
+
+
+def own_runs(gpu: str, factor: float) -> list:
+    drafts = [record(source=SOURCE, gpu=gpu, batch_size=2**k) for k in range(10)]
+    said = SHIPPED.predict([draft.configuration for draft in drafts])
+    return [
+        record(
+            source=SOURCE,
+            gpu=gpu,
+            batch_size=draft.batch_size,
+            output_throughput=prediction.output_throughput * factor,
+        )
+        for draft, prediction in zip(drafts, said, strict=True)
+    ]
+
+
+def answers(uri: str, directory: Path) -> list[float]:
+    """What a cold answer says without any known runs."""
+    predictor = load_predictor(directory / "mlruns")
+    return [prediction.output_throughput for prediction in predictor.predict(QUESTIONS)]
+
+
+def champion(uri: str) -> Any:
+    return MlflowClient(uri).get_model_version_by_alias(MODEL_NAME, "champion")
+
+
+def test_every_champion_can_be_rolled_back_down_to_the_shipped_one(
+    uri: str, train: Command, tmp_path: Path
+) -> None:
+    shipped = answers(uri, tmp_path)
+    first = train("--json")
+    assert first.exit_code == 0, first.output
+    assert json.loads(first.stdout)["promoted"] is True
+    after_first = answers(uri, tmp_path)
+    assert after_first != shipped
+    assert train("--promote", "always").exit_code == 0
+    assert version_in_force(tmp_path / "mlruns") == "3"
+    assert champion(uri).tags[REPLACED] == "2"
+
+    back = train("--rollback")
+    assert back.exit_code == 0, back.output
+    assert "version 2 is champion again; version 3 is not any more" in back.output
+    assert str(champion(uri).version) == "2"
+    assert answers(uri, tmp_path) == after_first
+    assert ROLLED_BACK_AT in MlflowClient(uri).get_model_version(MODEL_NAME, "3").tags
+
+    again = train("--rollback", "--json")
+    assert json.loads(again.stdout) == {"rolled_back": "2", "champion_version": "1"}
+    assert answers(uri, tmp_path) == shipped
+    assert version_in_force(tmp_path / "mlruns") is None
+
+    end = train("--rollback")
+    assert end.exit_code == 1
+    assert "nothing to roll back to" in end.output
+    assert "shipped surrogate" in end.output
+    assert str(champion(uri).version) == "1"
+
+
+def test_after_a_rollback_training_goes_on(uri: str, train: Command, tmp_path: Path) -> None:
+    for arguments in (("--promote", "always"), ("--rollback",), ("--promote", "always")):
+        assert train(*arguments).exit_code == 0
+    assert str(champion(uri).version) == "3"
+    assert champion(uri).tags[REPLACED] == "1"
+    assert "version 1, the shipped surrogate, is champion again" in train("--rollback").output
+
+
+def test_without_a_champion_there_is_nothing_to_go_back_to(train: Command) -> None:
+    done = train("--rollback")
+    assert done.exit_code == 1
+    assert "this store has no champion" in done.output
+
+
+def test_a_crash_between_alias_and_link_is_mended_by_the_next_command(
+    uri: str, train: Command, tmp_path: Path
+) -> None:
+    assert train().exit_code == 0
+    learned = answers(uri, tmp_path)
+    # the alias was set, the link was not
+    return_to_shipped(tmp_path / "mlruns")
+    done = train("--promote", "never", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["champion_version"] == "2"
+    assert version_in_force(tmp_path / "mlruns") == "2"
+    assert answers(uri, tmp_path) == learned
+
+
+def test_an_alias_moved_by_hand_is_followed(uri: str, train: Command, tmp_path: Path) -> None:
+    assert train().exit_code == 0
+    assert train("--promote", "always").exit_code == 0
+    MlflowClient(uri).set_registered_model_alias(MODEL_NAME, "champion", "1")
+    assert train("--promote", "never").exit_code == 0
+    assert version_in_force(tmp_path / "mlruns") is None
+
+
+def test_the_duel_is_an_artifact_and_the_history_is_in_tags(uri: str, train: Command) -> None:
+    assert train().exit_code == 0
+    client = MlflowClient(uri)
+    version = champion(uri)
+    assert PROMOTED_AT in version.tags
+    names = {item.path for item in client.list_artifacts(version.tags["run_id"])}
+    assert {"duel.md", "duel.json", "surrogate.json", "meta.json", "learned_from.txt"} <= names
+    run = client.get_run(version.tags["run_id"])
+    assert run.data.metrics["challenger_ape"] < run.data.metrics["champion_ape"]
+    assert "challenger_coverage90" in run.data.metrics
+
+
+def test_the_same_runs_do_not_win_twice_and_new_ones_do(
+    uri: str, train: Command, tmp_path: Path
+) -> None:
+    assert json.loads(train("--json").stdout)["promoted"] is True
+    again = json.loads(train("--json").stdout)
+    assert again["promoted"] is False
+    assert again["duel"]["champion_refitted"] is True
+    Store(uri).log([*own_runs("A100-80GB", 0.5), *own_runs("H100-80GB", 0.5)])
+    more = json.loads(train("--json").stdout)
+    assert more["promoted"] is True
+    assert {fold["kind"] for fold in more["duel"]["folds"]} == {"gpu"}
