@@ -1,0 +1,200 @@
+"""The reference ledger: advice from published data alone, and what the measured landscapes say."""
+
+import dataclasses
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from autotune.records import RunRecord
+from recommender import surrogate
+from recommender.predictor import Predictor
+from recommender.proof import Fit, Proof, fit_of, prove
+from recommender.recommend import Recommendation, recommend
+from recommender.reference import ReferenceLandscape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """A recommendation made with nothing known, for a landscape measured in full.
+
+    Attributes:
+        surrogate: Which one answered; it has learned from ``rows_used`` runs.
+    """
+
+    surrogate: str
+    rows_used: int
+    land: ReferenceLandscape
+    made: Recommendation
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was said, JSON-ready; throughputs in tok/s, ``low`` to ``high`` with 90 %."""
+        query = self.made.query
+        candidates = [self.made.best, *self.made.landscape]
+        best, *landscape = (
+            {
+                "n_gpus": c.n_gpus,
+                "batch_size": c.batch_size,
+                "output_throughput": round(c.output_throughput, 2),
+                "low": round(c.low, 2),
+                "high": round(c.high, 2),
+            }
+            for c in candidates
+        )
+        return {
+            "surrogate": self.surrogate,
+            "rows_used": self.rows_used,
+            "journal": self.land.name,
+            "model": query.model,
+            "engine": self.made.best.engine,
+            "target_gpu": self.made.target_gpu,
+            "input_len": query.workload.input_len,
+            "output_len": query.workload.output_len,
+            "dtype": query.dtype,
+            "best": best,
+            "landscape": landscape,
+        }
+
+
+def advise(name: str, predictor: Predictor, lands: Sequence[ReferenceLandscape]) -> list[Advice]:
+    """Return the recommendation for each landscape, nothing known."""
+    rows_used = int(predictor.meta.summary.get("rows_used", 0))
+    return [
+        Advice(
+            surrogate=name,
+            rows_used=rows_used,
+            land=land,
+            made=recommend(land.query(), predictor),
+        )
+        for land in lands
+    ]
+
+
+def settle(advice: Sequence[Advice], predictor: Predictor) -> list[Proof]:
+    """Return what became of each recommendation of one surrogate."""
+    return [prove(item.land, item.made, predictor) for item in advice]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """A figure of the ledger beside what it should be.
+
+    Attributes:
+        value: Median over the landscapes, or what ``name`` says; ``None`` without any.
+        target: The aim in words; ``is_met`` says whether ``value`` reaches it.
+    """
+
+    name: str
+    value: float | None
+    target: str
+    is_met: bool | None
+
+
+_Check = Callable[[float], bool]
+# Name, what of a proof, how it is summarised, the aim in words, whether a value reaches it.
+_AIMS: Final[Sequence[tuple[str, Callable[[Proof], float | None], str, str, _Check]]] = (
+    ("regret, 0 runs", lambda p: p.regret, "median", "<= 2 %", lambda v: v <= 0.02),
+    ("regret, 0 runs", lambda p: p.regret, "mean", "<= 2 %", lambda v: v <= 0.02),
+    ("regret, 3 runs", lambda p: p.regret_after, "median", "<= 0.5 %", lambda v: v <= 0.005),
+    ("regret, 3 runs", lambda p: p.regret_after, "mean", "<= 0.5 %", lambda v: v <= 0.005),
+    ("error before", lambda p: p.before.error, "median", "<= 15 %", lambda v: v <= 0.15),
+    ("error after 3 runs", lambda p: p.after.error, "median", "<= 6 %", lambda v: v <= 0.06),
+    (
+        "coverage before",
+        lambda p: p.before.coverage,
+        "mean",
+        "85-95 %",
+        lambda v: 0.85 <= v <= 0.95,
+    ),
+    (
+        "coverage after 3 runs",
+        lambda p: p.after.coverage,
+        "mean",
+        "85-95 %",
+        lambda v: 0.85 <= v <= 0.95,
+    ),
+    (
+        "90 % regret bound held",
+        lambda p: float(p.is_bound_held),
+        "mean",
+        ">= 90 %",
+        lambda v: v >= 0.9,
+    ),
+    (
+        "times fewer GPU-minutes than restarting a grid",
+        lambda p: p.restarted_gpu_minutes / p.gpu_minutes,
+        "median",
+        ">= 10",
+        lambda v: v >= 10,
+    ),
+)
+
+
+def aims(proofs: Sequence[Proof]) -> list[Aim]:
+    """Return the summary over landscapes, each figure beside its aim."""
+    found = []
+    for name, figure, how, target, check in _AIMS:
+        values = [value for proof in proofs if (value := figure(proof)) is not None]
+        summarise = statistics.median if how == "median" else statistics.fmean
+        value = summarise(values) if values else None
+        is_met = None if value is None else check(value)
+        found.append(Aim(name=f"{name} ({how})", value=value, target=target, is_met=is_met))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """How a surrogate that never saw a model predicts it, nothing known."""
+
+    journal: str
+    model: str
+    input_len: int
+    output_len: int
+    fit: Fit
+
+
+def leave_one_out(
+    published: Sequence[RunRecord], lands: Sequence[ReferenceLandscape], *, seed: int = 0
+) -> list[LeftOut]:
+    """Train on published and reference runs without one model at a time, and predict that.
+
+    Published runs of the model on other GPUs are left out with it. One fit a model.
+    """
+    rows = [*published, *(row for land in lands for row in land.rows)]
+    found = []
+    for model in sorted({land.rows[0].model for land in lands}):
+        predictor = surrogate.fit([r for r in rows if r.model != model], seed=seed).predictor
+        found += [
+            LeftOut(
+                journal=land.name,
+                model=model,
+                input_len=land.workload.input_len,
+                output_len=land.workload.output_len,
+                fit=fit_of(predictor, land.rows),
+            )
+            for land in lands
+            if land.rows[0].model == model
+        ]
+    return found
+
+
+def to_dict(proofs: Mapping[str, Sequence[Proof]], left_out: Sequence[LeftOut]) -> dict[str, Any]:
+    """Return the whole ledger, JSON-ready.
+
+    Args:
+        proofs: Surrogate -> its proofs.
+    """
+    return {
+        "surrogates": {
+            name: {
+                "rows": [
+                    dataclasses.asdict(p)
+                    | {"is_covered": p.is_covered, "is_bound_held": p.is_bound_held}
+                    for p in found
+                ],
+                "aims": [dataclasses.asdict(aim) for aim in aims(found)],
+            }
+            for name, found in proofs.items()
+        },
+        "leave_one_model_out": [dataclasses.asdict(item) for item in left_out],
+    }

@@ -1,0 +1,137 @@
+"""The reference ledger as Markdown."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from recommender.proof import SOURCE_GPU, TPE_SEEDS, Proof
+from recommender.reference_ledger import Aim, LeftOut, aims
+
+LEFT_OUT_AIM: Final = 0.08
+_REMARKS: Final = (
+    "All runs: closed batches, random weights (speed does not depend on their values).",
+    "Predicted, interval (90 %) and realised are of the recommended batch size, tok/s.",
+    "Regret is the throughput given up against the best measured of the landscape.",
+    "Error is the median of |predicted / measured - 1|, covered the share inside the interval: "
+    "before, of all configurations; after, of those not run.",
+    "Bound is the certificate's 90 % bound on the regret after 3 runs, in brackets where it did "
+    "not hold.",
+    f"Keep is the regret of the batch size predicted to be the best on one {SOURCE_GPU}.",
+    "The winner of confirmatory runs is the smallest batch size within 2 % of their best.",
+    "A dash: that configuration was not measured.",
+)
+_TIME_REMARKS: Final = (
+    "From the engine starts and measuring times of the same runs, a warm-up pass added to each.",
+    "Ours: 3 runs, the engine started anew only for a batch beyond the candidates listed.",
+    f"TPE: Optuna's in one session, stopped by an oracle once it has found what our 3 runs found; "
+    f"mean of {TPE_SEEDS} seeds. It cannot know by itself when to stop.",
+)
+
+
+def markdown(proofs: Mapping[str, Sequence[Proof]], left_out: Sequence[LeftOut]) -> str:
+    """Return the ledger.
+
+    Args:
+        proofs: Surrogate -> its proofs.
+    """
+    parts = ["# Advice held against measured landscapes", _listed(_REMARKS)]
+    for name, found in proofs.items():
+        parts += [f"## Surrogate: {name}", _advice_table(found), _aims_table(aims(found))]
+    first = next(iter(proofs))
+    parts += [f"## GPU-minutes ({first})", _time_table(proofs[first]), _listed(_TIME_REMARKS)]
+    if left_out:
+        parts += ["## One model left out at a time", _left_out_table(left_out)]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _listed(remarks: Sequence[str]) -> str:
+    return "\n".join(f"- {remark}" for remark in remarks)
+
+
+def percent(value: float | None) -> str:
+    """Return a share as text, a dash where there is none."""
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _advice_table(proofs: Sequence[Proof]) -> str:
+    header = ["landscape", "in/out", "batch", "predicted", "interval", "realised", "regret"]
+    header += ["keep", "after 3: batch", "regret", "bound", "error", "covered"]
+    header += ["error after 3", "covered"]
+    return table(header, [_advice_row(proof) for proof in proofs])
+
+
+def _advice_row(p: Proof) -> list[str]:
+    realised = "-" if p.realised is None else f"{p.realised:,.0f}"
+    bound = f"{p.regret_bound90:.1%}"
+    return [
+        p.journal,
+        f"{p.input_len}/{p.output_len}",
+        str(p.batch_size),
+        f"{p.predicted:,.0f}",
+        f"{p.low:,.0f} - {p.high:,.0f}",
+        realised if p.is_covered in (True, None) else f"({realised})",
+        percent(p.regret),
+        percent(p.kept_regret),
+        str(p.winner_batch_size),
+        percent(p.regret_after),
+        bound if p.is_bound_held else f"({bound})",
+        percent(p.before.error),
+        f"{p.before.coverage:.0%}",
+        percent(p.after.error),
+        f"{p.after.coverage:.0%}",
+    ]
+
+
+def _time_table(proofs: Sequence[Proof]) -> str:
+    header = ["landscape", "in/out", "3 runs", "grid, restarting", "times fewer"]
+    header += ["grid, one session", "TPE", "TPE runs"]
+    rows = [
+        [
+            p.journal,
+            f"{p.input_len}/{p.output_len}",
+            f"{p.gpu_minutes:.1f}",
+            f"{p.restarted_gpu_minutes:.1f} ({p.configurations} starts)",
+            f"{p.restarted_gpu_minutes / p.gpu_minutes:.1f}",
+            f"{p.grid_gpu_minutes:.1f}",
+            f"{p.tpe_gpu_minutes:.1f}",
+            f"{p.tpe_runs:.1f}",
+        ]
+        for p in proofs
+    ]
+    return table(header, rows)
+
+
+def _aims_table(found: Sequence[Aim]) -> str:
+    return table(["over the landscapes", "found", "aim", "met"], [_aim_row(aim) for aim in found])
+
+
+def _aim_row(aim: Aim) -> list[str]:
+    if aim.value is None:
+        return [aim.name, "-", aim.target, "-"]
+    value = f"{aim.value:.1f}" if aim.name.startswith("times") else f"{aim.value:.1%}"
+    return [aim.name, value, aim.target, "yes" if aim.is_met else "no"]
+
+
+def _left_out_table(found: Sequence[LeftOut]) -> str:
+    rows = [
+        [
+            item.journal,
+            f"{item.input_len}/{item.output_len}",
+            percent(item.fit.error),
+            f"{item.fit.coverage:.0%}",
+        ]
+        for item in found
+    ]
+    median = statistics.median(item.fit.error for item in found)
+    met = "met" if median <= LEFT_OUT_AIM else "missed"
+    note = (
+        "Trained on published and reference runs, those of the model on any GPU left out; nothing "
+        f"known of it. Median error {median:.1%}, aim <= {LEFT_OUT_AIM:.0%}: {met}."
+    )
+    return f"{note}\n\n" + table(["landscape", "in/out", "error", "covered"], rows)
