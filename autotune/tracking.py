@@ -7,6 +7,7 @@ columnar cache beside it (see ``cache.py``) is refreshed by whatever writes here
 
 import contextlib
 import fcntl
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from autotune.cache import RecordCache, store_directory
 from autotune.errors import InvalidRecordError, StoreError
 from autotune.records import RunRecord
+from autotune.reference_runs import reference_folder, study_tags_of, supply
 from autotune.run_layout import (
     KIND,
     PARENT,
@@ -48,16 +50,20 @@ EXPERIMENT = "autotune"
 # MLflow lets the database's own errors through in places.
 _FAILURES = (MlflowException, SQLAlchemyError)
 _PAGE = 1000
+_GIVEN = "autotune.reference_runs"
 
 
 class Store:
     """An open tracking store.
+
+    The default store of a checkout is given its reference runs when it is opened.
 
     Args:
         uri: Anything MLflow takes as a tracking URI.
 
     Raises:
         StoreError: When it cannot be opened; names the store and what MLflow said.
+        JournalError: When a journal of the reference runs is damaged.
     """
 
     def __init__(self, uri: str) -> None:
@@ -71,6 +77,7 @@ class Store:
                 prepare_database(uri)
                 self.client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._experiment()
+                self._take_reference_runs()
         except (*_FAILURES, sqlite3.Error, OSError, ImportError, ValueError) as error:
             raise StoreError(f"cannot open the store {redact(uri)}: {first_line(error)}") from error
 
@@ -82,6 +89,23 @@ class Store:
         if self.uri.startswith(SQLITE_PREFIX):
             location = (self.directory / "artifacts").resolve().as_uri()
         return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+
+    def _take_reference_runs(self) -> None:
+        """Log the runs that came with the checkout, if this is its store and lacks some."""
+        folder = reference_folder(self.uri)
+        if folder is None:
+            return
+        tags = self.client.get_experiment(self.experiment_id).tags
+        new = supply(folder, json.loads(tags.get(_GIVEN, "{}")))
+        if not new.records:
+            return
+        self.log(new.records)
+        for record in {record.session_id: record for record in new.records}.values():
+            run_id = self.study_run(record)
+            for name, value in study_tags_of(record).items():
+                self.client.set_tag(run_id, name, value)
+            self.client.set_terminated(run_id)
+        self.client.set_experiment_tag(self.experiment_id, _GIVEN, json.dumps(new.given))
 
     def log(
         self,

@@ -7,6 +7,7 @@ from pathlib import Path
 from autotune.cache import RecordCache, store_directory
 from autotune.local_models import identify_model, remember_recorded
 from autotune.records import RunRecord
+from autotune.reference_runs import reference_runs_of
 from recommender.predictor import PRETRAINED, Predictor
 
 CHAMPION = "champion"
@@ -60,12 +61,15 @@ def surrogate_directory(directory: Path) -> Path:
 
 
 def known_runs(tracking_uri: str, model: str) -> Sequence[RunRecord]:
-    """Return the store's runs of a model from the cache; opens MLflow only when there is none."""
+    """Return the store's runs of a model from the cache; opens MLflow only when there is none.
+
+    Of a store that does not exist yet, the runs that it will be given when it is first opened.
+    """
     cached = RecordCache(store_directory(tracking_uri)).read(model=model)
     if cached is not None:
         return cached
     if not has_store(tracking_uri):
-        return []
+        return reference_runs_of(tracking_uri, model)
     from autotune.tracking import Store
 
     return [record for record in Store(tracking_uri).read() if record.model == model]

@@ -1,0 +1,119 @@
+"""The runs that come with a checkout, in its default store and nowhere else."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from autotune import reference_runs
+from autotune.codec import to_json_line
+from autotune.records import RunRecord
+from autotune.run_layout import KIND
+from autotune.tracking import EXPERIMENT, Store
+from tests.records import record
+
+ROOT = Path(__file__).parents[2]
+RUNS = [record(batch_size=b, session_id="reference-1") for b in (1, 2, 4)]
+SERVED = [record(batch_size=8, mode="serving", session_id="reference-2")]
+
+
+def write(path: Path, rows: list[RunRecord]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(to_json_line(row) + "\n" for row in rows), encoding="utf-8")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with two journals."""
+    folder = tmp_path / "checkout"
+    write(folder / "mlruns" / "reference" / "h200.jsonl", RUNS)
+    write(folder / "mlruns" / "reference" / "modes" / "served.jsonl", SERVED)
+    monkeypatch.setattr(reference_runs, "CHECKOUT", folder)
+    return folder
+
+
+def default_store(checkout: Path) -> Store:
+    return Store(f"sqlite:///{checkout}/mlruns/mlflow.db")
+
+
+def ids(records: list[RunRecord]) -> list[str]:
+    return sorted(r.record_id for r in records)
+
+
+def runs_of(store: Store, kind: str) -> list:
+    client = MlflowClient(store.uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    return client.search_runs([experiment.experiment_id], f"tags.`{KIND}` = '{kind}'")
+
+
+def test_the_default_store_is_given_them_once(checkout: Path) -> None:
+    store = default_store(checkout)
+    assert ids(store.read()) == ids([*RUNS, *SERVED])
+    assert ids(store.cache.read() or []) == ids([*RUNS, *SERVED])
+    assert len(default_store(checkout).read()) == 4
+
+
+def test_their_studies_are_told_from_ones_own(checkout: Path) -> None:
+    store = default_store(checkout)
+    store.log([record(batch_size=64, session_id="mine")])
+    studies = {run.info.run_name: run for run in runs_of(store, "study")}
+    assert sorted(studies) == ["Llama-3.1-8B · reference · H200", "Llama-3.1-8B · study · H200"]
+    tags = studies["Llama-3.1-8B · reference · H200"].data.tags
+    assert tags["source"] == "reference"
+    assert "random weights" in tags["mlflow.note.content"]
+    assert {run.data.tags["weights"] for run in runs_of(store, "configuration")} == {"random"}
+
+
+def test_what_a_user_deletes_stays_deleted_and_what_is_added_comes_in(checkout: Path) -> None:
+    store = default_store(checkout)
+    for run in runs_of(store, "configuration"):
+        store.client.delete_run(run.info.run_id)
+    added = record(batch_size=16, session_id="reference-1")
+    write(checkout / "mlruns" / "reference" / "h200.jsonl", [*RUNS, added])
+    assert ids(default_store(checkout).read()) == [added.record_id]
+
+
+def test_runs_that_were_imported_before_are_not_doubled(checkout: Path) -> None:
+    reference = checkout / "mlruns" / "reference"
+    reference.rename(checkout / "aside")
+    default_store(checkout).log(RUNS)
+    (checkout / "aside").rename(reference)
+    assert ids(default_store(checkout).read()) == ids([*RUNS, *SERVED])
+
+
+@pytest.mark.parametrize("name", ["elsewhere/mlflow.db", "mlruns/other.db"])
+def test_no_other_store_is_given_any(checkout: Path, name: str) -> None:
+    assert Store(f"sqlite:///{checkout}/{name}").read() == []
+
+
+@pytest.mark.slow
+def test_a_fresh_clone_advises_from_them_before_and_after_mlflow_is_opened(tmp_path: Path) -> None:
+    for part in ("autotune", "recommender"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "mlruns" / "reference", tmp_path / "mlruns" / "reference")
+    known = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "PYTHONPATH")}
+
+    def autotune(*arguments: str) -> str:
+        command = [sys.executable, "-m", "autotune.cli", *arguments]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=known, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    asked = ["recommend", "--model", "codellama/CodeLlama-7b-hf", "--target-gpu", "H200"]
+    asked += ["--max-gpus", "1", "--json"]
+    before = json.loads(autotune(*asked))
+    assert not (tmp_path / "mlruns" / "mlflow.db").exists()
+    autotune("export", "runs.jsonl")
+    exported = (tmp_path / "runs.jsonl").read_text(encoding="utf-8").splitlines()
+    journals = (tmp_path / "mlruns" / "reference").rglob("*.jsonl")
+    assert len(exported) == sum(len(path.read_text().splitlines()) for path in journals)
+    after = json.loads(autotune(*asked))
+    assert before["best"]["status"] == "measured"
+    assert before["best"] == after["best"]
