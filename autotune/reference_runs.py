@@ -14,7 +14,7 @@ from autotune.records import RunRecord
 from autotune.run_layout import short_name
 
 CHECKOUT = Path(__file__).parents[1]
-SOURCE = "reference"
+_FOLDER = "reference"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ def reference_folder(uri: str) -> Path | None:
     """Return the folder of the reference runs if the store is the default one of its checkout."""
     home = (CHECKOUT / DEFAULT_DIRECTORY).resolve()
     is_default = uri.startswith("sqlite:///") and uri.endswith("/mlflow.db")
-    folder = home / SOURCE
+    folder = home / _FOLDER
     return folder if is_default and store_directory(uri).resolve() == home else None
 
 
@@ -73,7 +73,7 @@ def study_tags_of(record: RunRecord) -> dict[str, str]:
     """Return the tags that tell a reference run's study from the user's own."""
     weights = record.environment.get("weights", "unknown")
     return {
-        "source": SOURCE,
+        "source": "reference",
         "mlflow.runName": f"{short_name(record.model)} · reference · {record.gpu}",
         "mlflow.note.content": f"Came with autotune, measured with {weights} weights; "
         "mlruns/reference/README.md says how.",

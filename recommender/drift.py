@@ -24,6 +24,6 @@ def version_drift(known: Sequence[RunRecord], engine: str) -> str | None:
     count = sum(r.engine_version != now for r in runs)
     which = "is installed here" if installed else "is that of the last run"
     return (
-        f"{count} of {len(runs)} own {engine} runs were measured with {', '.join(other)}, "
+        f"{count} of {len(runs)} known {engine} runs were measured with {', '.join(other)}, "
         f"{now} {which}: speeds may have changed, so measure one of them again."
     )

@@ -79,13 +79,13 @@ def _evidence(grounds: Grounds) -> str:
     runs = [r for r in grounds.known if r.is_measured and not r.suspect]
     if runs:
         here = sum(r.gpu == grounds.gpu for r in runs)
-        own = f"It rests on {len(runs)} own runs of {model}, {here} of them on {grounds.gpu}"
+        own = f"It rests on {len(runs)} known runs of {model}, {here} of them on {grounds.gpu}"
         last = ", this configuration among them" if best.status == "measured" else ""
         return f"{own}{last}; confidence {best.confidence}."
     mode = grounds.query.workload.mode
     seen = learned_from(grounds.evidence, best.engine, mode, grounds.gpu, model)
     return (
-        f"No own run of this model is known, so the interval is wide: with {best.engine} in this "
+        f"No run of this model is known, so the interval is wide: with {best.engine} in this "
         f"mode the surrogate learned from {seen.n_models} models ({_among(seen.has_model)}) on "
         f"{seen.n_gpus} GPUs ({_among(seen.has_gpu)}). Three confirmatory runs on the target "
         f"narrow it (`autotune confirm`). Confidence {best.confidence}."

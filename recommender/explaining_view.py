@@ -61,7 +61,7 @@ def _reasons(account: Account) -> str:
 def _neighbours(made: Explanation) -> Table | Text:
     near = made.accounts[0].neighbours if made.accounts else ()
     if not near:
-        return Text("No own run of this model is known: the advice rests on the surrogate alone.")
+        return Text("No run of this model is known: the advice rests on the surrogate alone.")
     table = Table(title="Own runs that say most about the best", title_justify="left")
     for name in ("similarity", "engine", "version", "GPU", "GPUs", "batch", "tok/s"):
         table.add_column(name, justify="left" if name in ("engine", "version", "GPU") else "right")

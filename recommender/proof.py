@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from autotune.records import RunRecord
 from recommender.confirm import confirm
@@ -12,10 +13,10 @@ from recommender.predictor import Predictor
 from recommender.recommend import Recommendation, recommend
 from recommender.reference import ReferenceLandscape
 
-RUNS = 3
-SOURCE_GPU = "A100-80GB"
-TPE_SEEDS = 20
-_ROUNDING = 1e-9
+RUNS: Final = 3
+SOURCE_GPU: Final = "A100-80GB"
+TPE_SEEDS: Final = 20
+_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

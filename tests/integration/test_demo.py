@@ -88,7 +88,7 @@ def test_a_second_recommendation_uses_the_own_runs_from_the_cache(demo: Demo) ->
     assert ran.code == 0, ran.err
     answer = ran.json()
     assert {c["status"] for c in answer["candidates"]} == {"measured"}
-    assert "own runs" in answer["explanation"]
+    assert "known runs" in answer["explanation"]
 
 
 def test_a_journal_imported_twice_adds_nothing(demo: Demo) -> None:
