@@ -40,7 +40,8 @@ class Proof:
         batch_size: Recommended, on ``n_gpus``; with ``predicted``, ``low`` and ``high`` (90 %).
         realised: What it brought; ``None`` where that was not measured, as ``regret`` then is.
         kept_regret: Of the configuration that is predicted to be the best on the source GPU.
-        winner_batch_size: After the confirmatory runs, as ``regret_after`` and ``regret_bound90``.
+        winner_batch_size: After the confirmatory runs, on ``winner_n_gpus``; with ``regret_after``
+            and its ``regret_bound90``.
         before: Of all configurations, nothing known.
         after: Of those not run, the confirmatory runs known.
         gpu_minutes: Of the confirmatory runs with their engine starts.
@@ -53,6 +54,7 @@ class Proof:
     engine: str
     model: str
     gpu: str
+    weights: str
     input_len: int
     output_len: int
     configurations: int
@@ -64,6 +66,7 @@ class Proof:
     realised: float | None
     regret: float | None
     kept_regret: float | None
+    winner_n_gpus: int
     winner_batch_size: int
     regret_after: float
     regret_bound90: float
@@ -121,6 +124,7 @@ def prove(land: ReferenceLandscape, made: Recommendation, predictor: Predictor) 
         engine=best.engine,
         model=made.query.model,
         gpu=made.target_gpu,
+        weights=land.weights,
         input_len=land.workload.input_len,
         output_len=land.workload.output_len,
         configurations=len(land.rows),
@@ -132,6 +136,7 @@ def prove(land: ReferenceLandscape, made: Recommendation, predictor: Predictor) 
         realised=land.throughput(cell),
         regret=land.regret(cell),
         kept_regret=kept_regret(land, predictor),
+        winner_n_gpus=done.winner.n_gpus,
         winner_batch_size=done.winner.batch_size,
         regret_after=1 - reached / land.best,
         regret_bound90=done.certificate.regret_bound90,

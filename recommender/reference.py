@@ -46,6 +46,11 @@ class ReferenceLandscape:
         return f"{self.name} {self.workload.input_len}/{self.workload.output_len}"
 
     @property
+    def weights(self) -> str:
+        """Whether the weights were random, as the runs themselves say."""
+        return ", ".join(sorted({str(r.environment.get("weights", "unknown")) for r in self.rows}))
+
+    @property
     def best(self) -> float:
         """The highest throughput measured, tok/s."""
         return max(score(row) for row in self.rows)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from autotune.plots import ENGINE_COLORS
 from recommender.proof import Proof
+from recommender.reference import Cell, ReferenceLandscape
 from recommender.reference_ledger import Advice
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def draw_landscape(advice: Advice, proof: Proof, path: Path) -> Path:
         "ko",
         label="measured",
     )
-    _ring(axes, advice, proof.batch_size, "s", "recommended, nothing known")
-    _ring(axes, advice, proof.winner_batch_size, "D", "winner after 3 runs")
+    chosen, winner = (n_gpus, proof.batch_size), (proof.winner_n_gpus, proof.winner_batch_size)
+    _ring(axes, advice.land, chosen, "s", "recommended, nothing known")
+    _ring(axes, advice.land, winner, "D", "winner after 3 runs")
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.set_ylim(bottom=0)
@@ -53,7 +55,7 @@ def draw_landscape(advice: Advice, proof: Proof, path: Path) -> Path:
     axes.set_ylabel("output throughput (generated tok/s)")
     axes.set_title(
         f"{proof.model} on {n_gpus} x {proof.gpu}, {_NAMES.get(proof.engine, proof.engine)}, "
-        f"{proof.input_len}/{proof.output_len} tokens, random weights",
+        f"{proof.input_len}/{proof.output_len} tokens, {proof.weights} weights",
         fontsize=10,
     )
     axes.grid(visible=True, alpha=0.3)
@@ -61,12 +63,12 @@ def draw_landscape(advice: Advice, proof: Proof, path: Path) -> Path:
     return _save(figure, path)
 
 
-def _ring(axes: "Axes", advice: Advice, batch_size: int, marker: str, label: str) -> None:
-    """Mark a measured batch size; one that was not measured has no mark."""
-    reached = advice.land.throughput((advice.made.best.n_gpus, batch_size))
+def _ring(axes: "Axes", land: ReferenceLandscape, cell: Cell, marker: str, label: str) -> None:
+    """Mark a measured configuration; one that was not measured has no mark."""
+    reached = land.throughput(cell)
     if reached is not None:
         axes.plot(
-            [batch_size],
+            [cell[1]],
             [reached],
             marker,
             markersize=12 if marker == "s" else 17,
@@ -112,7 +114,8 @@ def draw_predicted(advice: Sequence[Advice], path: Path) -> Path:
     axes.set_xlabel("measured (generated tok/s)")
     axes.set_ylabel("predicted with nothing known, 90 % interval (generated tok/s)")
     gpus = ", ".join(sorted({item.made.target_gpu for item in advice}))
-    axes.set_title(f"{len(advice)} landscapes on {gpus}, random weights", fontsize=10)
+    weights = ", ".join(sorted({item.land.weights for item in advice}))
+    axes.set_title(f"{len(advice)} landscapes on {gpus}, {weights} weights", fontsize=10)
     axes.grid(visible=True, alpha=0.3)
     axes.legend(loc="upper left")
     return _save(figure, path)

@@ -9,7 +9,6 @@ from recommender.reference_ledger import Aim, LeftOut, aims
 
 LEFT_OUT_AIM: Final = 0.08
 _REMARKS: Final = (
-    "All runs: closed batches, random weights (speed does not depend on their values).",
     "Predicted, interval (90 %) and realised are of the recommended batch size, tok/s; realised in "
     "brackets where it lies outside the interval.",
     "Regret is the throughput given up against the best measured of the landscape.",
@@ -36,7 +35,9 @@ def markdown(proofs: Mapping[str, Sequence[Proof]], left_out: Sequence[LeftOut])
     Args:
         proofs: Surrogate -> its proofs.
     """
-    parts = ["# Advice held against measured landscapes", _listed(_REMARKS)]
+    weights = sorted({proof.weights for found in proofs.values() for proof in found})
+    what = f"All runs: closed batches, {', '.join(weights)} weights."
+    parts = ["# Advice held against measured landscapes", _listed([what, *_REMARKS])]
     for name, found in proofs.items():
         parts += [f"## Surrogate: {name}", _advice_table(found), _aims_table(aims(found))]
     first = next(iter(proofs))
@@ -74,13 +75,13 @@ def _advice_row(p: Proof) -> list[str]:
     return [
         p.journal,
         f"{p.input_len}/{p.output_len}",
-        str(p.batch_size),
+        _place(p.n_gpus, p.batch_size),
         f"{p.predicted:,.0f}",
         f"{p.low:,.0f} - {p.high:,.0f}",
         realised if p.is_covered in (True, None) else f"({realised})",
         percent(p.regret),
         percent(p.kept_regret),
-        str(p.winner_batch_size),
+        _place(p.winner_n_gpus, p.winner_batch_size),
         percent(p.regret_after),
         bound if p.is_bound_held else f"({bound})",
         percent(p.before.error),
@@ -88,6 +89,10 @@ def _advice_row(p: Proof) -> list[str]:
         percent(p.after.error),
         f"{p.after.coverage:.0%}",
     ]
+
+
+def _place(n_gpus: int, batch_size: int) -> str:
+    return str(batch_size) if n_gpus == 1 else f"{batch_size} on {n_gpus} GPUs"
 
 
 def _time_table(proofs: Sequence[Proof]) -> str:

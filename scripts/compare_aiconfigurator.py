@@ -121,8 +121,9 @@ def main() -> None:
     estimates, version = estimates_of(lands, options.python)
     predictor = Predictor.load(PRETRAINED)
     cells = [cell for x in lands for cell in compare(x, predictor, estimates[x.title])]
+    weights = ", ".join(sorted({land.weights for land in lands}))
     text = (
-        f"# Beside aiconfigurator {version}\n\nClosed batches, random weights, tok/s; every "
+        f"# Beside aiconfigurator {version}\n\nClosed batches, {weights} weights, tok/s; every "
         "measured cell that it supports. A dash: the cell was one of our confirmatory runs, or it "
         f"has no answer.\n\n{markdown(cells, 'aiconfigurator', MODES)}\n"
     )
