@@ -17,6 +17,8 @@ from autotune.records import Configuration
 from recommender.facts import Array, Facts
 
 N_RUN_COORDINATES: Final = 4
+# columns of Cells.labels
+ENGINE, MODEL, GPU = 0, 1, 2
 CLIP: Final = 2.5
 # other vendors' software varies more than their spec sheets say
 FAR_VENDOR_SPREAD: Final = 2.5

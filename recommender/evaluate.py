@@ -98,11 +98,13 @@ def _summary(group: Sequence[Outcome]) -> dict[str, Any]:
     inside = [float(np.mean(outcome.inside)) for outcome in group if outcome.inside]
     bounds = [o for o in group if o.bound is not None]
     held = [o.regret <= (o.bound or 0.0) + _ROUNDING for o in bounds]
+    falling = [o.regret_next for o in group if o.regret_next is not None]
     widths = [outcome.width for outcome in group if outcome.width is not None]
     return {
         "groups": len(group),
         "regret_mean": round(float(regret.mean()), 5),
         "regret_median": round(float(np.median(regret)), 5),
+        "regret_next_mean": round(float(np.mean(falling)), 5) if falling else None,
         "regret_max": round(float(regret.max()), 5),
         "ape_median": _median(medians),
         "coverage90": round(float(np.mean(inside)), 5) if inside else None,

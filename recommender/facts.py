@@ -49,6 +49,7 @@ _RUN_COLUMNS = (
     "version",
     "is_early",
 )
+FAMILIES: Final = ("hf", "vllm", "other")
 COLUMNS: Final = (*MODEL_COLUMNS, *GPU_COLUMNS, *_RUN_COLUMNS)
 _INDEX: Final = {name: column for column, name in enumerate(COLUMNS)}
 
@@ -78,6 +79,12 @@ class Facts:
         """Return which rows run on this engine, shape (n,)."""
         mask: NDArray[np.bool_] = self["engine"] == ENGINES.index(name)
         return mask
+
+
+def families_of(facts: Facts) -> NDArray[np.int64]:
+    """Return the index into FAMILIES of each row: engines that err alike, shape (n,)."""
+    other = np.where(facts.is_engine("vllm"), FAMILIES.index("vllm"), FAMILIES.index("other"))
+    return np.where(facts.is_engine("hf"), FAMILIES.index("hf"), other)
 
 
 def collect(configurations: Sequence[Configuration], *, source: str | None = None) -> Facts:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.records import Configuration, RunRecord
-from recommender.calibration import Cells, Hyper, covariance
+from recommender.calibration import ENGINE, Cells, Hyper, covariance
 from recommender.facts import Array
-from recommender.knowledge import ENGINE, gather
+from recommender.knowledge import gather
 from recommender.predictor import Predictor, family
 
 _NODES = np.linspace(-4.0, 4.0, 41)

@@ -11,12 +11,28 @@ from typing import Final
 
 import numpy as np
 
-from recommender.facts import Array
+from recommender.facts import Array, Facts
 
 LEVEL: Final = 0.90
-NOTHING, ELSEWHERE, ON_TARGET = "nothing", "elsewhere", "on_target"
-STATES: Final = (NOTHING, ELSEWHERE, ON_TARGET)
+# What is known: of other models on the target GPU, of the model on other GPUs, of it on the target.
+NOTHING, NEIGHBOURS, ELSEWHERE = "nothing", "neighbours", "elsewhere"
+BOTH, ON_TARGET = "elsewhere_and_neighbours", "on_target"
+STATES: Final = (NOTHING, NEIGHBOURS, ELSEWHERE, BOTH, ON_TARGET)
+_GB: Final = 2.0**30
+_CROWDED: Final = 0.7
+_CROWDED_DOUBT: Final = 2.0
 WITHOUT_EVIDENCE: Final = 1.645
+
+
+def doubt(facts: Facts) -> Array:
+    """Return the factor on the calibration's deviation, shape (n,).
+
+    Where weights take most of the GPUs' memory, a Hugging Face pipeline offloads some of them or
+    has little room left: errors there are about twice those elsewhere.
+    """
+    room = facts["n_gpus"] * facts["memory_gb"] * _GB
+    is_crowded = facts.is_engine("hf") & (facts["weight_bytes"] > _CROWDED * room)
+    return np.where(is_crowded, _CROWDED_DOUBT, 1.0)
 
 
 def conformal_quantile(scores: Sequence[Array], level: float = LEVEL) -> float:

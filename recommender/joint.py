@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 
 from autotune.records import Configuration, RunRecord
-from recommender.calibration import joint_covariance
+from recommender.calibration import ENGINE, joint_covariance
 from recommender.facts import Array
-from recommender.knowledge import ENGINE, gather
+from recommender.knowledge import gather
 from recommender.predictor import Predictor, family
 
 _SMALLEST_VARIANCE: Final = 1e-12

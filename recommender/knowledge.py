@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.records import Configuration, RunRecord
-from recommender.calibration import Cells, cells_of
+from recommender.calibration import ENGINE, GPU, MODEL, Cells, cells_of
 from recommender.dataset import is_catalogued
 from recommender.facts import Facts, collect
 from recommender.feasibility import outcomes
-from recommender.intervals import ELSEWHERE, NOTHING, ON_TARGET, STATES
+from recommender.intervals import BOTH, ELSEWHERE, NEIGHBOURS, NOTHING, ON_TARGET, STATES
 
 MOST_RUNS: Final = 700
 
@@ -46,17 +46,16 @@ class Knowledge:
     def state(self) -> NDArray[np.int64]:
         """Return the index into STATES of each question, shape (n,)."""
         model = self.same(ENGINE, MODEL)[:, self.measured].any(axis=1)
+        gpu = self.same(ENGINE, GPU)[:, self.measured].any(axis=1)
         target = self.same(ENGINE, MODEL, GPU)[:, self.measured].any(axis=1)
-        elsewhere = np.where(model, STATES.index(ELSEWHERE), STATES.index(NOTHING))
-        return np.where(target, STATES.index(ON_TARGET), elsewhere)
+        of_model = np.where(gpu, STATES.index(BOTH), STATES.index(ELSEWHERE))
+        of_others = np.where(gpu, STATES.index(NEIGHBOURS), STATES.index(NOTHING))
+        return np.where(target, STATES.index(ON_TARGET), np.where(model, of_model, of_others))
 
     def runs_on_target(self) -> NDArray[np.int64]:
         """Return the number of measured runs of each question's model on its GPU, shape (n,)."""
         count: NDArray[np.int64] = self.same(ENGINE, MODEL, GPU)[:, self.measured].sum(axis=1)
         return count
-
-
-ENGINE, MODEL, GPU = 0, 1, 2
 
 
 def gather(configurations: Sequence[Configuration], known: Sequence[RunRecord]) -> Knowledge:

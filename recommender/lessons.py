@@ -1,4 +1,4 @@
-"""What a fit learns from rows left out: calibration, intervals; and what its rows spanned."""
+"""What a fit learns from rows left out: the calibration; latencies; and what its rows spanned."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,20 +7,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.calibration import Cells, Hyper, cells_of, posterior
+from recommender.calibration import Cells, Hyper, cells_of
 from recommender.calibration_fit import Sample, fit_hyper
-from recommender.dataset import Dataset, landscape_of
+from recommender.dataset import Dataset
 from recommender.efficiency import CLASSES
-from recommender.facts import Array
-from recommender.intervals import ELSEWHERE, NOTHING, ON_TARGET, conformal_quantile
+from recommender.facts import FAMILIES, Array, families_of
 from recommender.meta import Evidence
+from recommender.rehearsal import learn_quantiles
 from recommender.roofline import Roofline
 
-FAMILIES: Final = ("hf", "other")
 SAMPLE_ROWS: Final = 200
 SAMPLES_EACH: Final = 2
-KNOWN_ELSEWHERE: Final = 60
-FEWEST_ON_TARGET: Final = 6
 CLIP: Final = 1.5
 
 
@@ -35,14 +32,14 @@ def learn_calibration(
     """
     cells = cells_of(data.records, data.facts)
     rng = np.random.default_rng(seed)
-    is_hf = data.facts.is_engine("hf")
+    families = families_of(data.facts)
     hypers: dict[str, Hyper] = {}
     quantiles: dict[str, Mapping[str, float]] = {}
-    for name, rows in zip(FAMILIES, (is_hf, ~is_hf), strict=True):
-        index = np.flatnonzero(rows)
+    for number, name in enumerate(FAMILIES):
+        index = np.flatnonzero(families == number)
         samples = _samples(data, cells, residual, index, rng)
         hypers[name] = fit_hyper(samples, Hyper()) if samples else Hyper()
-        quantiles[name] = _quantiles(data, cells, residual, index, hypers[name], rng)
+        quantiles[name] = learn_quantiles(data, cells, residual, index, hypers[name], rng)
     return hypers, quantiles
 
 
@@ -66,60 +63,6 @@ def _samples(
                 clipped = np.clip(residual[picked], -CLIP, CLIP)
                 samples.append(Sample(cells=cells.take(picked), residual=clipped))
     return samples
-
-
-def _quantiles(
-    data: Dataset,
-    cells: Cells,
-    residual: Array,
-    index: NDArray[np.int64],
-    hyper: Hyper,
-    rng: np.random.Generator,
-) -> dict[str, float]:
-    """Return the conformal factor of each state of knowledge, over the landscapes of some rows.
-
-    Runs with purpose=confirm were chosen by a model: they do not calibrate.
-    """
-    landscapes: dict[object, list[int]] = defaultdict(list)
-    siblings: dict[object, list[int]] = defaultdict(list)
-    for i in index.tolist():
-        record = data.records[i]
-        siblings[(record.source, record.engine, record.mode, record.model)].append(i)
-        if record.purpose != "confirm":
-            landscapes[landscape_of(record)].append(i)
-    scores: dict[str, list[Array]] = {NOTHING: [], ELSEWHERE: [], ON_TARGET: []}
-    for key, members in landscapes.items():
-        rows = np.array(members)
-        assert isinstance(key, tuple)
-        others = np.setdiff1d(np.array(siblings[key[:4]]), rows)
-        others = np.sort(rng.permutation(others)[:KNOWN_ELSEWHERE])
-        scores[NOTHING].append(_score(cells, residual, hyper, np.array([], dtype=np.int64), rows))
-        if others.size:
-            scores[ELSEWHERE].append(_score(cells, residual, hyper, others, rows))
-        if rows.size >= FEWEST_ON_TARGET:
-            three = three_cells(cells, rows)
-            rest = np.setdiff1d(rows, three)
-            known = np.concatenate((others, three))
-            scores[ON_TARGET].append(_score(cells, residual, hyper, known, rest))
-    return {state: round(conformal_quantile(found), 4) for state, found in scores.items()}
-
-
-def three_cells(cells: Cells, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the smallest and the largest batch of a landscape and a middle one, shape (3,)."""
-    batch = cells.coordinates[rows, 1]
-    order = rows[np.argsort(batch, kind="stable")]
-    return order[[0, len(order) // 2, -1]]
-
-
-def _score(
-    cells: Cells,
-    residual: Array,
-    hyper: Hyper,
-    known: NDArray[np.int64],
-    wanted: NDArray[np.int64],
-) -> Array:
-    mean, deviation = posterior(hyper, cells.take(known), residual[known], cells.take(wanted))
-    return np.abs(residual[wanted] - mean) / deviation
 
 
 def latency_factors(

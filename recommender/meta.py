@@ -12,7 +12,7 @@ from recommender.calibration import Hyper
 from recommender.efficiency import Constants
 from recommender.feasibility import Feasibility
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 TREES_FILE: Final = "surrogate.json"
 META_FILE: Final = "meta.json"
 
@@ -37,7 +37,7 @@ class Meta:
     Attributes:
         constants: Of the roofline, by class.
         shrinkage: By class, how much of the trees' residual is believed.
-        hyper: Of the calibration, by engine family (hf, other).
+        hyper: Of the calibration, by engine family (hf, vllm, other).
         quantiles: Conformal factor by engine family and state of knowledge.
         latency: Class -> factors of the roofline's (ttft, tpot).
         source_effects: Source and class -> log level of that harness.

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.records import Configuration, RunRecord
-from recommender.calibration import posterior, winsorized
+from recommender.calibration import ENGINE, GPU, MODEL, posterior, winsorized
 from recommender.efficiency import CLASSES, classes_of, columns
-from recommender.facts import Array, Facts
+from recommender.facts import FAMILIES, Array, Facts, families_of
 from recommender.feasibility import probability
 from recommender.features import encode_facts
-from recommender.intervals import NOTHING, ON_TARGET, STATES
-from recommender.knowledge import ENGINE, GPU, MODEL, Knowledge, gather
+from recommender.intervals import BOTH, ELSEWHERE, ON_TARGET, STATES, doubt
+from recommender.knowledge import Knowledge, gather
 from recommender.meta import Meta, read_surrogate
 from recommender.roofline import BOTTLENECKS, Roofline, roofline
 from recommender.trees import Forest, load_forest
@@ -167,12 +167,12 @@ class Predictor:
         return winsorized(residual, labels[:, [ENGINE, GPU]], is_asked)
 
     def _quantile(self, facts: Facts, state: NDArray[np.int64]) -> Array:
-        """Return the conformal factor of each row, shape (n,)."""
-        table = {
-            name: np.array([self.meta.quantiles[name][known] for known in STATES])
-            for name in ("hf", "other")
-        }
-        return np.where(facts.is_engine("hf"), table["hf"][state], table["other"][state])
+        """Return the factor of each row's deviation: conformal, and for doubt, shape (n,)."""
+        table = np.array(
+            [[self.meta.quantiles[name][known] for known in STATES] for name in FAMILIES]
+        )
+        factor: Array = table[families_of(facts), state] * doubt(facts)
+        return factor
 
     def _chance(self, knowledge: Knowledge) -> Array:
         index = knowledge.verdict_index
@@ -189,7 +189,8 @@ class Predictor:
         for i, c in enumerate(asked):
             key = f"{c.engine}/{c.mode}"
             gpu_seen = c.gpu in evidence.gpus.get(key, ())
-            model_seen = STATES[state[i]] != NOTHING or c.model in evidence.models.get(key, ())
+            is_known = STATES[state[i]] in (ELSEWHERE, BOTH, ON_TARGET)
+            model_seen = is_known or c.model in evidence.models.get(key, ())
             if on_target[i] >= ENOUGH_RUNS:
                 levels.append("high")
             else:
@@ -199,5 +200,5 @@ class Predictor:
 
 
 def family(facts: Facts, row: int) -> str:
-    """Return the engine family (hf or other) that a row's calibration belongs to."""
-    return "hf" if bool(facts.is_engine("hf")[row]) else "other"
+    """Return the engine family (hf, vllm or other) that a row's calibration belongs to."""
+    return FAMILIES[families_of(facts)[row]]

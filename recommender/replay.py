@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from autotune.records import RunRecord
-from recommender.acquisition import best_expected, choose, next_run
+from recommender.acquisition import best_expected, choose, expected, next_run
 from recommender.certificate import best_bound90, regret_bound90
 from recommender.facts import Array
 from recommender.joint import correlation
@@ -29,6 +29,7 @@ class Outcome:
         errors: |predicted - measured| / measured of the rows not confirmed (ours only).
         inside: Whether each of these lay in its interval.
         width: Median of the intervals' half widths, as a factor.
+        regret_next: The regret where a choice that fails falls to the next expected (ours only).
         bound: The certificate's 90 % bound on the regret (ours only, after a run).
     """
 
@@ -40,6 +41,7 @@ class Outcome:
     inside: tuple[bool, ...] = ()
     width: float | None = None
     bound: float | None = None
+    regret_next: float | None = None
 
 
 def play(
@@ -58,11 +60,20 @@ def play(
         if done in runs:
             choice = choose(mine, measured) if measured else best_expected(mine)
             bound = _bound(mine, measured, correlations)
-            outcomes.append(replace(_ours(case, done, choice, rows, confirmed), bound=bound))
+            mine_now = _ours(case, done, choice, rows, confirmed)
+            outcomes.append(
+                replace(mine_now, bound=bound, regret_next=_regret_next(case, choice, mine))
+            )
         following = next_run(mine, measured, partial(_among, correlations), kept=kept)
         if following is not None:
             measured[following] = score(case.candidates[following])
     return outcomes
+
+
+def _regret_next(case: Case, choice: int, belief: Sequence[Prediction]) -> float:
+    """Return the regret of the choice, or of the best expected that runs where it fails."""
+    order = sorted(range(len(belief)), key=lambda i: -expected(belief[i]))
+    return _regret(case, next(i for i in (choice, *order) if score(case.candidates[i]) > 0))
 
 
 def _among(correlations: Array, rows: Sequence[int]) -> Array:

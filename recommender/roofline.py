@@ -14,6 +14,9 @@ textbook one (Williams et al., "Roofline", CACM 2009; Kipply, "Transformer infer
 - communication: two all-reduces a layer, each 2 (n-1)/n of the activations (ring) plus latency.
 - overhead: of a step, a layer, a sequence, a request and a round.
 
+A closed batch of more sequences than run at once (for the KV cache's room, or the engine's cap)
+goes in waves of equal length, the last of which may be small.
+
 vLLM-like engines split every layer over the GPUs (tensor parallel). Hugging Face's ``device_map``
 puts whole layers on each GPU: one works at a time, and what does not fit is read over PCIe.
 """
@@ -63,9 +66,9 @@ class Roofline:
     """Times of ``n`` configurations, each of shape (n,).
 
     Attributes:
-        shares_s: Seconds a round by cause, in the order of BOTTLENECKS, shape (n, 5).
+        shares_s: Seconds of all rounds by cause, in the order of BOTTLENECKS, shape (n, 5).
         in_flight: Sequences that run at once (memory and the engine's cap considered).
-        ttft_s, tpot_s: Time to the first token of a round, and a token after it.
+        ttft_s, tpot_s: Mean time to the first token, waiting included, and a token after it.
         throughput: Generated tokens/s.
     """
 
@@ -84,8 +87,39 @@ class Roofline:
 
 def roofline(facts: Facts, constants: Mapping[str, Array | float]) -> Roofline:
     """Return the times of every configuration; constants are scalars or columns of shape (n,)."""
+    in_flight = np.minimum(
+        facts["in_flight"], np.where(facts.is_engine("hf"), np.inf, facts["max_sequences"])
+    )
+    whole = _round(facts, constants, in_flight)
+    is_closed = facts["is_serving"] == 0
+    waves = np.where(is_closed, np.maximum(facts["batch_size"] // in_flight, 1.0), 1.0)
+    left = np.where(is_closed, (facts["batch_size"] - waves * in_flight).clip(min=0.0), 0.0)
+    last = _round(facts, constants, np.maximum(left, 1.0))
+    is_left = (left > 0).astype(np.float64)
+    shares = waves[:, None] * whole.shares_s + is_left[:, None] * last.shares_s
+    sequences = waves * in_flight + left
+    round_s = whole.shares_s.sum(axis=1)
+    waited = in_flight * round_s * waves * (waves - 1) / 2 + left * waves * round_s
+    first = waves * in_flight * whole.ttft_s + left * last.ttft_s
+    return Roofline(
+        shares_s=shares,
+        in_flight=in_flight,
+        ttft_s=(waited + first) / sequences,
+        tpot_s=whole.tpot_s,
+        throughput=sequences * facts["output_len"] / shares.sum(axis=1),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    shares_s: Array
+    ttft_s: Array
+    tpot_s: Array
+
+
+def _round(facts: Facts, constants: Mapping[str, Array | float], in_flight: Array) -> _Round:
+    """Return the times of one round of so many sequences, shape (n,)."""
     is_hf = facts.is_engine("hf")
-    in_flight = np.minimum(facts["in_flight"], np.where(is_hf, np.inf, facts["max_sequences"]))
     steps = facts["output_len"]
     parallel = np.where(is_hf, 1.0, facts["n_gpus"])
     weights = _weights_s(facts, constants, in_flight, parallel)
@@ -112,13 +146,10 @@ def roofline(facts: Facts, constants: Mapping[str, Array | float]) -> Roofline:
         axis=1,
     )
     vendor = _vendor(facts, constants)
-    shares = shares / vendor[:, None]
-    return Roofline(
-        shares_s=shares,
-        in_flight=in_flight,
+    return _Round(
+        shares_s=shares / vendor[:, None],
         ttft_s=(prefill + prefill_link + overhead + once) / vendor,
         tpot_s=(products + kv_reads + link + overhead) / vendor,
-        throughput=in_flight * steps / shares.sum(axis=1),
     )
 
 

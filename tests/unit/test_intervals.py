@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.records import Configuration
-from recommender.calibration import Hyper, cells_of, posterior
+from recommender.calibration import Hyper, cells_of, posterior, winsorized
 from recommender.facts import collect
-from recommender.intervals import WITHOUT_EVIDENCE, conformal_quantile, coverage
+from recommender.intervals import WITHOUT_EVIDENCE, conformal_quantile, coverage, doubt
 
 HYPER = Hyper()
 
@@ -98,3 +98,40 @@ def test_repeated_runs_do_not_break_it():
 
 def test_hyper_parameters_survive_their_file():
     assert Hyper.from_dict(HYPER.to_dict()) == HYPER
+
+
+def test_other_models_oddities_are_kept_near_the_middle_the_asked_ones_stand():
+    residual = np.array([0.0, 0.1, -0.1, 0.05, -2.3, -2.3])
+    groups = np.zeros((6, 1), dtype=np.int64)
+    is_asked = np.array([False] * 5 + [True])
+    kept = winsorized(residual, groups, is_asked)
+    middle = np.median(residual)
+    edge = 2 * 1.4826 * np.median(np.abs(residual - middle))
+    assert kept[:4] == pytest.approx(residual[:4])
+    assert kept[4] == pytest.approx(middle - edge)
+    assert kept[5] == residual[5]
+
+
+@given(st.lists(st.floats(-3, 3), min_size=1, max_size=40), st.integers(1, 4))
+def test_winsorising_never_leaves_the_range_nor_the_order(values, n_groups):
+    residual = np.array(values)
+    groups = (np.arange(len(values)) % n_groups)[:, None]
+    kept = winsorized(residual, groups, np.zeros(len(values), dtype=bool))
+    assert kept.min() >= residual.min() - 0.1
+    assert kept.max() <= residual.max() + 0.1
+    for group in range(n_groups):
+        rows = groups[:, 0] == group
+        order = np.argsort(residual[rows], kind="stable")
+        assert (np.diff(kept[rows][order]) >= 0).all()
+
+
+def test_a_pipeline_with_little_room_left_is_doubted():
+    asked = [
+        Configuration(engine=engine, model=LLAMA, gpu=gpu, n_gpus=1, batch_size=1, dtype=dtype)
+        for engine, gpu, dtype in (
+            ("hf", "V100-32GB", "float32"),  # 30 GB of weights in 32 GB
+            ("hf", "A100-80GB", "float32"),
+            ("vllm", "V100-32GB", "float32"),
+        )
+    ]
+    assert doubt(collect(asked)).tolist() == [2.0, 1.0, 1.0]

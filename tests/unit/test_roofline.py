@@ -98,6 +98,34 @@ def test_more_sequences_than_memory_holds_wait():
     assert line.throughput[1] == pytest.approx(line.throughput[0], rel=0.05)
 
 
+def test_a_closed_batch_beyond_the_engines_cap_goes_in_waves():
+    asked = [_ask(batch_size=b, knobs={"max_num_seqs": 64}) for b in (64, 32, 160)]
+    line = roofline(collect(asked), CONSTANTS)
+    full, half = 64 * 128 / line.throughput[0], 32 * 128 / line.throughput[1]
+    assert line.throughput[2] == pytest.approx(160 * 128 / (2 * full + half))
+    waits = 64 * line.ttft_s[0] + 64 * (full + line.ttft_s[0]) + 32 * (2 * full + line.ttft_s[1])
+    assert line.ttft_s[2] == pytest.approx(waits / 160)
+
+
+def test_a_served_request_takes_the_place_of_one_that_ended():
+    asked = [_ask(batch_size=b, knobs={"max_num_seqs": 64}, mode="serving") for b in (64, 96)]
+    line = roofline(collect(asked), CONSTANTS)
+    assert line.throughput[1] == pytest.approx(line.throughput[0])
+
+
+@pytest.mark.parametrize(
+    ("gpu", "version", "times"),
+    [("V100-32GB", "0.5.0", 4), ("MI300X", "0.5.0", 4), ("V100-32GB", "0.9.0", 1),
+     ("A100-80GB", "0.5.0", 1)],
+)  # fmt: skip
+def test_without_flash_attention_shared_kv_heads_are_read_again(gpu, version, times):
+    """Llama-3.1-8B: 32 query heads share 8 KV heads."""
+    asked = _ask("meta-llama/Llama-3.1-8B", gpu, engine_version=version)
+    facts = collect([asked])
+    ideal = _share(roofline(facts, {**CONSTANTS, "rereads": 0.0}), "kv_reads")
+    assert _share(roofline(facts, CONSTANTS), "kv_reads") == pytest.approx(times * ideal)
+
+
 def _faster(facts, column):
     table = facts.table.copy()
     table[:, COLUMNS.index(column)] *= 2
