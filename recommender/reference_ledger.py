@@ -80,7 +80,7 @@ class Aim:
     """A figure of the ledger beside what it should be.
 
     Attributes:
-        value: Median over the landscapes, or what ``name`` says; ``None`` without any.
+        value: Over the landscapes, summarised as ``name`` says; ``None`` without any.
         target: The aim in words; ``is_met`` says whether ``value`` reaches it.
     """
 
