@@ -132,6 +132,17 @@ def test_keeping_means_the_sources_best_measured_configuration() -> None:
     assert "Keeping the source's 1 GPU at batch size 32" in made.explanation
 
 
+def test_what_is_kept_stays_unless_a_change_promises_enough() -> None:
+    serving = record(gpu="A100-80GB", batch_size=512, output_throughput=2500.0)
+    alone = recommend(query(max_gpus=1, tolerance=0.0), PREDICTOR, [serving])
+    asked = query(max_gpus=1, tolerance=0.0, source_gpu="A100-80GB")
+    made = recommend(asked, PREDICTOR, [serving])
+    assert (alone.best.n_gpus, alone.best.batch_size) != (1, 512)
+    assert (made.best.n_gpus, made.best.batch_size) == (1, 512)
+    assert "It is the very configuration of the source GPU." in made.explanation
+    assert "a change should promise 5%" in made.explanation
+
+
 def test_nothing_fits_says_how_much_is_missing() -> None:
     with pytest.raises(NothingFitsError, match=r"does not fit on 8 x T4: .* GB a GPU"):
         recommend(query(model="meta-llama/Llama-3.1-405B", target_gpu="T4"), PREDICTOR)
