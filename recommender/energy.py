@@ -102,7 +102,7 @@ def power_w(configurations: Sequence[Configuration], facts: Facts, throughput: A
     specs = [gpu_of(configuration.gpu) for configuration in configurations]
     tdp = np.array([np.nan if spec.vendor == "cpu" else spec.tdp_w for spec in specs])
     line = roofline(facts, CONSTANTS)
-    round_s = line.in_flight * facts["output_len"] / throughput
+    round_s = line.shares_s.sum(axis=1) * line.throughput / throughput
     arithmetic, memory = (
         np.minimum(busy_s(facts, names) / round_s, 1.0) for names in (_ARITHMETIC, _MEMORY)
     )

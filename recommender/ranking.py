@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from recommender.acquisition import KEPT_MARGIN
 from recommender.candidates import Candidate
 from recommender.query import Query
 
@@ -24,6 +25,28 @@ def rank(feasible: Sequence[Candidate], query: Query) -> list[Candidate]:
     plateau = [c for c in ordered if score(c, query.objective) >= floor]
     first = min(plateau, key=lambda c: (c.n_gpus, c.batch_size))
     return [first, *(c for c in ordered if c is not first)]
+
+
+def prefer_kept(
+    ranked: Sequence[Candidate], keep: Candidate | None, query: Query
+) -> list[Candidate]:
+    """Put the kept configuration first where changing is not expected to bring enough.
+
+    The best of many predictions is partly the luckiest: less than KEPT_MARGIN expected is no reason
+    to change. Fewer GPUs are one, and so is having measured both.
+    """
+    first = ranked[0]
+    same = [c for c in ranked if keep is not None and _place(c) == _place(keep)]
+    if not same or first.n_gpus < same[0].n_gpus or first.status == same[0].status == "measured":
+        return list(ranked)
+    floor = (1 - KEPT_MARGIN) * score(first, query.objective) * first.p_feasible
+    if score(same[0], query.objective) * same[0].p_feasible < floor:
+        return list(ranked)
+    return [same[0], *(c for c in ranked if c is not same[0])]
+
+
+def _place(candidate: Candidate) -> tuple[str, int, int]:
+    return (candidate.engine, candidate.n_gpus, candidate.batch_size)
 
 
 def score(candidate: Candidate, objective: str) -> float:

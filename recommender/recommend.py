@@ -28,7 +28,7 @@ from recommender.migration import Migration, judge
 from recommender.predictor import Predictor
 from recommender.pricing import price
 from recommender.query import Query
-from recommender.ranking import rank, score
+from recommender.ranking import prefer_kept, rank, score
 from recommender.refusals import check_choice_left, check_price
 
 __all__ = ["Recommendation", "rank", "recommend", "score"]
@@ -104,9 +104,12 @@ def recommend(
     check_price(query, gpu)
     questions = enumerate_configurations(query, profile, gpu)
     landscape = price(questions, predictor, known, query)
+    now = _served_now(query, profile, predictor, known)
+    keep = None if now is None else kept(query, gpu, now, predictor, known)
     ranked = rank(check_choice_left(query, profile, gpu, landscape), query)
+    ranked = prefer_kept(ranked, keep, query)
     best = ranked[0]
-    keep, moved = _from_source(query, profile, gpu, predictor, known, best)
+    moved = None if now is None else _moved(query, gpu, now, best)
     grounds = Grounds(
         query=query,
         gpu=gpu.name,
@@ -137,23 +140,19 @@ def recommend(
     )
 
 
-def _from_source(
-    query: Query,
-    profile: ModelProfile,
-    gpu: GpuSpec,
-    predictor: Predictor,
-    known: Sequence[RunRecord],
-    best: Candidate,
-) -> tuple[Candidate | None, Migration | None]:
-    """Return the source's configuration as it would do on the target, and whether to move."""
+def _served_now(
+    query: Query, profile: ModelProfile, predictor: Predictor, known: Sequence[RunRecord]
+) -> Candidate | None:
+    """Return what is served on the source GPU; ``None`` without one."""
     if query.source_gpu is None:
-        return None, None
-    source = find_gpu(query.source_gpu)
-    now = serving_now(query, profile, source, predictor, known)
-    if now is None:
-        return None, None
-    moved = None if source == gpu else judge(query, source.name, gpu.name, now, best)
-    return kept(query, gpu, now, predictor, known), moved
+        return None
+    return serving_now(query, profile, find_gpu(query.source_gpu), predictor, known)
+
+
+def _moved(query: Query, gpu: GpuSpec, now: Candidate, best: Candidate) -> Migration | None:
+    """Return whether moving pays; ``None`` where the source is the target."""
+    source = find_gpu(query.source_gpu or "")
+    return None if source == gpu else judge(query, source.name, gpu.name, now, best)
 
 
 def helpful_runs(

@@ -58,7 +58,7 @@ def play(
         mine, rows = belief[: len(case.candidates)], belief[len(case.candidates) :]
         correlations = correlation(predictor, case.candidates, evidence)
         if done in runs:
-            choice = choose(mine, measured) if measured else best_expected(mine)
+            choice = choose(mine, measured) if measured else best_expected(mine, kept=kept)
             bound = _bound(mine, measured, correlations)
             mine_now = _ours(case, done, choice, rows, confirmed)
             outcomes.append(

@@ -1,5 +1,6 @@
 """How the recommended configuration compares: with its neighbours, other engines, what is kept."""
 
+from recommender.acquisition import KEPT_MARGIN
 from recommender.candidates import Candidate
 from recommender.grounds import Grounds
 from recommender.migration import Migration
@@ -68,11 +69,25 @@ def _versus_keep(grounds: Grounds) -> str:
         fails = "meet the limits" if keep.can_run else "fit"
         return f"The configuration kept from the source, {place(keep)}, would not {fails} here."
     if (best.engine, best.n_gpus, best.batch_size) == (keep.engine, keep.n_gpus, keep.batch_size):
-        return "It is the very configuration of the source GPU."
+        return f"It is the very configuration of the source GPU.{_foregone(grounds)}"
     gain = score(best, objective) / score(keep, objective) - 1
     return (
         f"Keeping the source's {place(keep)} would give "
         f"{describe(keep, objective)}, {gain:+.1%} to gain by changing."
+    )
+
+
+def _foregone(grounds: Grounds) -> str:
+    """Return what the best other configuration would bring, where it is expected to bring more."""
+    objective = grounds.query.objective
+    others = [c for c in grounds.ranked if c is not grounds.best]
+    other = max(others, key=lambda c: score(c, objective), default=grounds.best)
+    gain = score(other, objective) / score(grounds.best, objective) - 1
+    if gain <= 0:
+        return ""
+    return (
+        f" {place(other)[0].upper()}{place(other)[1:]} is expected to bring {gain:+.1%}: a change "
+        f"should promise {KEPT_MARGIN:.0%}."
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.acquisition import choose, expected_improvement, next_run
+from recommender.acquisition import best_expected, choose, expected_improvement, next_run
 from tests.beliefs import believed
 
 BELIEF = [believed(10.0), believed(30.0), believed(20.0)]
@@ -25,6 +25,14 @@ def test_the_best_expected_is_first_then_the_likeliest_to_be_the_best() -> None:
     assert next_run(BELIEF, {}, apart, kept=0) == 1
     assert next_run(BELIEF, {1: 25.0}, apart, kept=0) == 2
     assert next_run(BELIEF, {0: 9.0, 1: 25.0, 2: 1.0}, apart) is None
+
+
+def test_a_change_has_to_promise_more_than_the_luck_of_the_best() -> None:
+    belief = [believed(30.0), believed(31.0), believed(20.0)]
+    assert best_expected(belief) == 1
+    assert best_expected(belief, kept=0) == 0
+    assert best_expected(belief, kept=2) == 1
+    assert best_expected(belief, excluded=(0,), kept=0) == 1
 
 
 @pytest.mark.parametrize("runs", [2, 3, 5, 50])

@@ -11,7 +11,7 @@ from autotune.spec import Slo
 from recommender.candidates import Candidate
 from recommender.deployment import deploy
 from recommender.query import OBJECTIVES, Query
-from recommender.ranking import amount, describe, rank, score
+from recommender.ranking import amount, describe, prefer_kept, rank, score
 from tests.candidates import candidate
 
 
@@ -48,6 +48,37 @@ FOUR = candidate(
 )
 def test_each_objective_has_its_own_best(objective: str, best: Candidate) -> None:
     assert rank([ONE, FOUR], query(objective=objective))[0] is best
+
+
+BEST = candidate(2, 256, 1000)
+
+
+@pytest.mark.parametrize(
+    ("kept", "is_first"),
+    [
+        (candidate(2, 128, 960), True),  # 4 % are no reason to change
+        (candidate(2, 128, 940), False),
+        (candidate(1, 512, 960), True),
+        (candidate(4, 64, 960), False),  # fewer GPUs are one
+        (candidate(2, 128, 960, p_feasible=0.6), False),
+    ],
+)
+def test_the_kept_configuration_wins_unless_a_change_promises_enough(
+    kept: Candidate, is_first: bool
+) -> None:
+    ranked = prefer_kept([BEST, kept], kept, query())
+    assert ranked == ([kept, BEST] if is_first else [BEST, kept])
+
+
+def test_what_was_measured_decides_over_what_was_kept() -> None:
+    best, kept = (
+        candidate(2, 256, 1000, status="measured"),
+        candidate(2, 128, 960, status="measured"),
+    )
+    assert prefer_kept([best, kept], kept, query())[0] is best
+    assert prefer_kept([best, kept], None, query())[0] is best
+    elsewhere = candidate(8, 1, 999)
+    assert prefer_kept([best, kept], elsewhere, query())[0] is best
 
 
 def test_what_is_counted_by_hand() -> None:

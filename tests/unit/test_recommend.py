@@ -1,5 +1,6 @@
 """The decision: ranking, plateaus, baselines, measured cells, failures."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -130,6 +131,19 @@ def test_keeping_means_the_sources_best_measured_configuration() -> None:
     assert made.keep_source is not None
     assert (made.keep_source.n_gpus, made.keep_source.batch_size) == (1, 32)
     assert "Keeping the source's 1 GPU at batch size 32" in made.explanation
+
+
+def test_what_is_kept_stays_unless_a_change_promises_enough() -> None:
+    asked = query(max_gpus=1, tolerance=0.0)
+    best, second, *_ = recommend(asked, PREDICTOR).candidates
+    assert second.output_throughput > 0.97 * best.output_throughput
+    there = recommend(dataclasses.replace(asked, target_gpu="A100-80GB"), PREDICTOR).landscape
+    [expected] = [c.output_throughput for c in there if c.batch_size == second.batch_size]
+    serving = record(gpu="A100-80GB", batch_size=second.batch_size, output_throughput=expected)
+    made = recommend(dataclasses.replace(asked, source_gpu="A100-80GB"), PREDICTOR, [serving])
+    assert (made.best.n_gpus, made.best.batch_size) == (1, second.batch_size)
+    assert "It is the very configuration of the source GPU." in made.explanation
+    assert "a change should promise 5%" in made.explanation
 
 
 def test_nothing_fits_says_how_much_is_missing() -> None:
