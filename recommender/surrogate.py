@@ -187,7 +187,9 @@ def go_on(
         feature_names=list(FEATURE_NAMES),
         nthread=int(PARAMETERS["nthread"]),
     )
-    parameters = {**PARAMETERS, "seed": seed, "min_child_weight": 1.0, "lambda": 1.0}
+    # a user's few rows are all needed by every tree
+    whole = {"subsample": 1.0, "colsample_bytree": 1.0, "min_child_weight": 1.0, "lambda": 1.0}
+    parameters = {**PARAMETERS, **whole, "seed": seed}
     return xgboost.train(parameters, matrix, num_boost_round=FURTHER_ROUNDS, xgb_model=booster)
 
 

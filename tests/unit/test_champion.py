@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recommender.champion import changing, put_in_force, return_to_shipped, version_in_force
-from recommender.context import CHAMPION, surrogate_folder
+from recommender.context import CHAMPION, surrogate_directory
 from recommender.predictor import PRETRAINED
 
 
@@ -20,14 +20,14 @@ def source(tmp_path: Path) -> Path:
 
 def test_without_a_link_the_shipped_surrogate_answers(tmp_path: Path) -> None:
     assert version_in_force(tmp_path) is None
-    assert surrogate_folder(tmp_path) == PRETRAINED
+    assert surrogate_directory(tmp_path) == PRETRAINED
     return_to_shipped(tmp_path)
 
 
 def test_a_version_comes_into_force_and_goes(tmp_path: Path, source: Path) -> None:
     put_in_force(tmp_path, "2", source)
     assert version_in_force(tmp_path) == "2"
-    before = surrogate_folder(tmp_path)
+    before = surrogate_directory(tmp_path)
     (source / "meta.json").write_text("3")
     put_in_force(tmp_path, "3", source)
     assert version_in_force(tmp_path) == "3"
@@ -35,14 +35,14 @@ def test_a_version_comes_into_force_and_goes(tmp_path: Path, source: Path) -> No
     # who had begun to read the old one goes on reading it
     assert (before / "meta.json").read_text() == "2"
     return_to_shipped(tmp_path)
-    assert surrogate_folder(tmp_path) == PRETRAINED
+    assert surrogate_directory(tmp_path) == PRETRAINED
 
 
 def test_putting_a_version_in_force_twice_is_the_same(tmp_path: Path, source: Path) -> None:
     for _ in range(2):
         put_in_force(tmp_path, "2", source)
-    assert [p.name for p in surrogate_folder(tmp_path).iterdir()] == ["meta.json"]
-    assert [p.name for p in surrogate_folder(tmp_path).parent.iterdir()] == ["2"]
+    assert [p.name for p in surrogate_directory(tmp_path).iterdir()] == ["meta.json"]
+    assert [p.name for p in surrogate_directory(tmp_path).parent.iterdir()] == ["2"]
 
 
 def test_a_plain_folder_in_its_place_gives_way(tmp_path: Path, source: Path) -> None:
@@ -54,9 +54,9 @@ def test_a_plain_folder_in_its_place_gives_way(tmp_path: Path, source: Path) -> 
 
 def test_a_link_to_a_version_that_was_deleted_is_none(tmp_path: Path, source: Path) -> None:
     put_in_force(tmp_path, "2", source)
-    shutil.rmtree(surrogate_folder(tmp_path))
+    shutil.rmtree(surrogate_directory(tmp_path))
     assert version_in_force(tmp_path) is None
-    assert surrogate_folder(tmp_path) == PRETRAINED
+    assert surrogate_directory(tmp_path) == PRETRAINED
 
 
 def test_what_an_interruption_left_is_no_obstacle(tmp_path: Path, source: Path) -> None:
