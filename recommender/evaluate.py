@@ -17,7 +17,6 @@ import numpy as np
 from autotune.errors import InvalidConfigError, SurrogateError
 from autotune.records import ENGINES, RunRecord
 from recommender import surrogate
-from recommender.predictor import Predictor
 from recommender.protocols import PROTOCOLS, Case, Protocol, cases_of, hides
 from recommender.replay import Outcome, baselines, play, popular_cases
 
@@ -117,6 +116,3 @@ def _summary(group: Sequence[Outcome]) -> dict[str, Any]:
 
 def _median(values: Sequence[float]) -> float | None:
     return round(float(np.median(values)), 5) if values else None
-
-
-__all__ = ["METHODS", "Predictor", "evaluate", "known_runs"]
