@@ -16,22 +16,32 @@ KEPT_MARGIN: Final = 0.05
 def best_expected(
     predictions: Sequence[Belief], excluded: Sequence[int] = (), *, kept: int | None = None
 ) -> int:
-    """Return the index of the highest throughput times the probability to run at all.
+    """Return the index of the best by ``cautious``.
 
     Or the kept configuration, where changing it is expected to bring less than KEPT_MARGIN: the
     best of many predictions is partly the luckiest.
     """
     candidates = [i for i in range(len(predictions)) if i not in excluded]
-    best = max(candidates, key=lambda i: (expected(predictions[i]), predictions[i].p_feasible, -i))
+    best = max(candidates, key=lambda i: (cautious(predictions[i]), predictions[i].p_feasible, -i))
     if kept is None or kept not in candidates:
         return best
-    is_enough = expected(predictions[kept]) < (1 - KEPT_MARGIN) * expected(predictions[best])
+    is_enough = cautious(predictions[kept]) < (1 - KEPT_MARGIN) * cautious(predictions[best])
     return best if is_enough else kept
 
 
 def expected(prediction: Belief) -> float:
     """Return throughput times the probability to run, in tokens/s."""
     return prediction.output_throughput * prediction.p_feasible
+
+
+def cautious(prediction: Belief) -> float:
+    """Return tokens/s halfway (of the logarithm) to the lower bound, times the chance to run.
+
+    Surprises are one-sided: what is offloaded or misbehaves is ten times slower than expected,
+    nothing is ten times faster.
+    """
+    half = math.sqrt(prediction.output_throughput / prediction.high)
+    return expected(prediction) * half
 
 
 def choose(predictions: Sequence[Belief], measured: Mapping[int, float]) -> int:

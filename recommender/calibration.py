@@ -19,9 +19,14 @@ from recommender.facts import Array, Facts
 N_RUN_COORDINATES: Final = 4
 # columns of Cells.labels
 ENGINE, MODEL, GPU = 0, 1, 2
+# a column of Cells.coordinates
+GPUS = 0
 CLIP: Final = 2.5
 # other vendors' software varies more than their spec sheets say
 FAR_VENDOR_SPREAD: Final = 2.5
+# of freedom of a model's own spread: what one model's runs say of it against what all models' say
+DEGREES: Final = 4.0
+ODD_REACH: Final = 0.5  # in doublings of the GPU count
 WINSOR_SD: Final = 2.0
 WINSOR_LEAST: Final = 0.1
 _MAD_TO_SD: Final = 1.4826
@@ -182,6 +187,35 @@ def posterior(hyper: Hyper, known: Cells, residual: Array, wanted: Cells) -> tup
     white = np.linalg.solve(factor, np.clip(residual, -CLIP, CLIP))
     variance = (prior - (cross**2).sum(axis=0)).clip(min=hyper.noise)
     return cross.T @ white, np.sqrt(variance)
+
+
+def oddness(hyper: Hyper, known: Cells, residual: Array, wanted: Cells) -> Array:
+    """Return how far the wanted cells' models stray from what the process expects, shape (n,).
+
+    A factor on the deviation: that of a Student-t process with DEGREES degrees of freedom (Shah et
+    al., "Student-t processes as alternatives to Gaussian processes", 2014). A model's runs on some
+    number of GPUs, given all other runs, speak for that number and less for its multiples: a model
+    may go astray on two GPUs and be ordinary on one. At least 1: runs that the surrogate learned
+    from agree with it more than those to come.
+
+    Args:
+        known: m cells with a known residual; m may be 0.
+        residual: log(measured / predicted) of the known, shape (m,).
+    """
+    if not len(residual):
+        return np.ones(len(wanted.labels))
+    precision = np.linalg.inv(covariance(hyper, known, known) + hyper.noise * np.eye(len(residual)))
+    pulled = precision @ np.clip(residual, -CLIP, CLIP)
+    surprise, runs = np.zeros(len(wanted.labels)), np.zeros(len(wanted.labels))
+    place = np.column_stack((known.labels[:, MODEL], known.coordinates[:, GPUS]))
+    for model, gpus in np.unique(place[np.isin(place[:, 0], wanted.labels[:, MODEL])], axis=0):
+        own = np.flatnonzero((place == (model, gpus)).all(axis=1))
+        found = pulled[own] @ np.linalg.solve(precision[np.ix_(own, own)], pulled[own])
+        distance = (wanted.coordinates[:, GPUS] - gpus) / ODD_REACH
+        weight = np.exp(-0.5 * distance**2) * (wanted.labels[:, MODEL] == model)
+        surprise, runs = surprise + weight * found, runs + weight * len(own)
+    factor: Array = np.sqrt((DEGREES + surprise) / (DEGREES + runs)).clip(min=1.0)
+    return factor
 
 
 def joint_covariance(hyper: Hyper, known: Cells, wanted: Cells) -> Array:

@@ -20,7 +20,7 @@ from recommender.roofline import peak_throughput
 
 PEAK_MARGIN: Final = 1.1
 OVERFLOW_MARGIN: Final = 1.2
-FULL_WEIGHT_ROWS: Final = 8.0
+FULL_WEIGHT_ROWS: Final = 24.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +128,6 @@ def landscape_of(record: RunRecord) -> tuple[Hashable, ...]:
 
 
 def weights(records: Sequence[RunRecord]) -> Array:
-    """Return row weights, shape (n,): a landscape of m rows weighs like min(m, 8) of them."""
+    """Return row weights, shape (n,): a landscape of m rows weighs like min(m, 24) of them."""
     sizes = Counter(landscape_of(record) for record in records)
     return np.array([min(1.0, FULL_WEIGHT_ROWS / sizes[landscape_of(r)]) for r in records])

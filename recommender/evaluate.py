@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
+import threadpoolctl  # type: ignore[import-untyped]
 
 from autotune.errors import InvalidConfigError, SurrogateError
 from autotune.records import ENGINES, RunRecord
@@ -45,6 +46,19 @@ def evaluate(
             f"no landscape to evaluate {protocol} on: it needs a model measured in at least 4 "
             "configurations" + (" on two GPUs" if protocol == "migration" else "")
         )
+    # the matrices are small: on shared cores BLAS threads wait for each other most of the time
+    with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+        return _table(protocol, _play_all(records, protocol, cases, runs, seed))
+
+
+def _play_all(
+    records: Sequence[RunRecord],
+    protocol: Protocol,
+    cases: Sequence[Case],
+    runs: Sequence[int],
+    seed: int,
+) -> dict[tuple[str, ...], list[Outcome]]:
+    """Return the outcomes by engine, source GPU ("" for none) and target GPU."""
     outcomes: dict[tuple[str, ...], list[Outcome]] = defaultdict(list)
     for fold in sorted({case.fold for case in cases}):
         seen = [record for record in records if not hides(protocol, fold, record)]
@@ -56,7 +70,7 @@ def evaluate(
                 *baselines(case, others, runs, seed),
             ]
             outcomes[(case.engine, case.source_gpu or "", case.target_gpu)].extend(found)
-    return _table(protocol, outcomes)
+    return outcomes
 
 
 def known_runs(case: Case, seen: Iterable[RunRecord]) -> list[RunRecord]:

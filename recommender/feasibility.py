@@ -1,7 +1,7 @@
 """Will it run? Memory arithmetic, sharpened by failures that were seen.
 
 The probability is logistic in the log of demand over room. Hugging Face needs room for the whole
-batch beside the weights (what does not fit of these goes to the host, which leaves little room);
+batch beside the weights (what does not fit of these goes to the host, and leaves little room);
 the other engines need room for one sequence and let the rest wait. Known outcomes of the model
 shift the curve, and rule: what failed, fails with fewer GPUs, a larger batch, longer sequences or
 less memory; what ran, runs with more.
@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 
 from autotune.records import RunRecord
 from recommender.facts import Array, Facts
+from recommender.placement import gap_gb, outside_bytes
 
 _GB: Final = 2.0**30
 _LOGIT_BYTES: Final = 4.0
-_OFFLOAD_USES: Final = 0.9
 _LEAST_ROOM_GB: Final = 0.05
 _OVERFLOW: Final = 5.0
 _MOST_OVERFLOW: Final = 2.0
 _RAN: Final = 0.99
 _RAN_ELSEWHERE: Final = 0.9
 _FAILED_ELSEWHERE: Final = 0.02
+_CONTESTED: Final = 0.25
 _LOGIT_COPIES: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 _PRIOR_SD: Final = np.array([3.0, 2.0, 2.0])
 _SHIFT_SD: Final = 2.0
@@ -83,14 +84,21 @@ def probability(
 
 
 def _ruled(chance: Array, facts: Facts, known: Facts, outcome: Array, same: Mask) -> Array:
-    """Return the chances after what known runs rule: firm on the same GPU, nearly so on another."""
+    """Return the chances after what known runs rule: firm on the same GPU, nearly so on another.
+
+    Failures that memory does not explain happen. Where one here speaks against a configuration, and
+    a run of no less demand for it, it is a last resort; what itself failed here is out.
+    """
     harder, easier = _dominates(facts, known, same)
     here = facts["memory_gb"][:, None] == known["memory_gb"][None, :]
     ran, failed = outcome > 0, outcome == 0
     chance = np.where((easier & ran).any(axis=1), np.maximum(chance, _RAN_ELSEWHERE), chance)
     chance = np.where((easier & here & ran).any(axis=1), np.maximum(chance, _RAN), chance)
     chance = np.where((harder & failed).any(axis=1), np.minimum(chance, _FAILED_ELSEWHERE), chance)
-    return np.where((harder & here & failed).any(axis=1), 0.0, chance)
+    is_out = (harder & here & failed).any(axis=1)
+    is_seen = (harder & easier & here & failed).any(axis=1)
+    is_contested = (easier & ran).any(axis=1) & ~is_seen
+    return np.where(is_out, np.where(is_contested, _CONTESTED, 0.0), chance)
 
 
 def _dominates(facts: Facts, known: Facts, same: Mask) -> tuple[Mask, Mask]:
@@ -147,6 +155,7 @@ def outcomes(known: Sequence[RunRecord]) -> list[tuple[int, float]]:
 def _design(facts: Facts, copies: float) -> Array:
     """Return 1, the log of demand over room, and the share offloaded to the host, shape (n, 3)."""
     is_hf = facts.is_engine("hf")
+    outside = outside_bytes(facts)
     each = facts["memory_per_sequence_gb"]
     weights = (facts["memory_total_gb"] - facts["batch_size"] * each).clip(min=0.0)
     # Since transformers 4.45 a prompt's logits are computed for its last position alone.
@@ -154,12 +163,12 @@ def _design(facts: Facts, copies: float) -> Array:
         each + copies * facts["is_early"] * facts["input_len"] * facts["vocab"] * _LOGIT_BYTES / _GB
     )
     available = facts["memory_available_gb"]
-    room = (available - np.minimum(weights, _OFFLOAD_USES * available)).clip(min=_LEAST_ROOM_GB)
-    hf = np.log(facts["batch_size"] * each / room)
+    room = np.where(outside > 0, gap_gb(facts), available - weights)
+    hf = np.log(facts["batch_size"] * each / room.clip(min=_LEAST_ROOM_GB))
     overflow = np.log(facts["memory_total_gb"] / available).clip(0.0, _MOST_OVERFLOW)
     other = np.where(facts["fits"] > 0, -np.log(facts["max_sequences"]), _OVERFLOW * (1 + overflow))
-    offloaded = np.where(is_hf, (1 - available / weights.clip(min=1e-9)).clip(min=0.0), 0.0)
-    return np.stack((np.ones(len(facts)), np.where(is_hf, hf, other), offloaded), axis=1)
+    shape = (np.ones(len(facts)), np.where(is_hf, hf, other), outside / facts["weight_bytes"])
+    return np.stack(shape, axis=1)
 
 
 def _logistic(design: Array, outcome: Array, weight: Array, prior: Array, sd: Array) -> Array:

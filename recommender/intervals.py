@@ -14,10 +14,11 @@ import numpy as np
 from recommender.facts import Array, Facts
 
 LEVEL: Final = 0.90
-# What is known: of other models on the target GPU, of the model on other GPUs, of it on the target.
+# What is known: of other models on the target GPU, of the model on other GPUs, of it on the target
+# (beside other GPUs, or on no other).
 NOTHING, NEIGHBOURS, ELSEWHERE = "nothing", "neighbours", "elsewhere"
-BOTH, ON_TARGET = "elsewhere_and_neighbours", "on_target"
-STATES: Final = (NOTHING, NEIGHBOURS, ELSEWHERE, BOTH, ON_TARGET)
+BOTH, ON_TARGET, ALONE = "elsewhere_and_neighbours", "on_target", "on_target_alone"
+STATES: Final = (NOTHING, NEIGHBOURS, ELSEWHERE, BOTH, ON_TARGET, ALONE)
 _GB: Final = 2.0**30
 _CROWDED: Final = 0.7
 _CROWDED_DOUBT: Final = 2.0

@@ -12,7 +12,15 @@ from recommender.calibration import ENGINE, GPU, MODEL, Cells, cells_of
 from recommender.dataset import is_catalogued
 from recommender.facts import Facts, collect
 from recommender.feasibility import outcomes
-from recommender.intervals import BOTH, ELSEWHERE, NEIGHBOURS, NOTHING, ON_TARGET, STATES
+from recommender.intervals import (
+    ALONE,
+    BOTH,
+    ELSEWHERE,
+    NEIGHBOURS,
+    NOTHING,
+    ON_TARGET,
+    STATES,
+)
 
 MOST_RUNS: Final = 700
 
@@ -47,10 +55,12 @@ class Knowledge:
         """Return the index into STATES of each question, shape (n,)."""
         model = self.same(ENGINE, MODEL)[:, self.measured].any(axis=1)
         gpu = self.same(ENGINE, GPU)[:, self.measured].any(axis=1)
-        target = self.same(ENGINE, MODEL, GPU)[:, self.measured].any(axis=1)
+        there = self.same(ENGINE, MODEL, GPU)[:, self.measured]
+        elsewhere = (self.same(ENGINE, MODEL)[:, self.measured] & ~there).any(axis=1)
         of_model = np.where(gpu, STATES.index(BOTH), STATES.index(ELSEWHERE))
         of_others = np.where(gpu, STATES.index(NEIGHBOURS), STATES.index(NOTHING))
-        return np.where(target, STATES.index(ON_TARGET), np.where(model, of_model, of_others))
+        on_target = np.where(elsewhere, STATES.index(ON_TARGET), STATES.index(ALONE))
+        return np.where(there.any(axis=1), on_target, np.where(model, of_model, of_others))
 
     def runs_on_target(self) -> NDArray[np.int64]:
         """Return the number of measured runs of each question's model on its GPU, shape (n,)."""

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.calibration import Cells, Hyper, cells_of
+from recommender.calibration import MODEL, Cells, Hyper, cells_of
 from recommender.calibration_fit import Sample, fit_hyper
 from recommender.dataset import Dataset
 from recommender.efficiency import CLASSES
@@ -22,13 +22,14 @@ CLIP: Final = 1.5
 
 
 def learn_calibration(
-    data: Dataset, residual: Array, seed: int
+    data: Dataset, residual: Array, learned: Array, seed: int
 ) -> tuple[dict[str, Hyper], dict[str, Mapping[str, float]]]:
     """Return hyper-parameters and conformal factors by engine family.
 
     Args:
         data: n rows.
         residual: log(measured / predicted without the row's GPU in its source), shape (n,).
+        learned: log(measured / predicted by a fit that learned from the row), shape (n,).
     """
     cells = cells_of(data.records, data.facts)
     rng = np.random.default_rng(seed)
@@ -39,7 +40,7 @@ def learn_calibration(
         index = np.flatnonzero(families == number)
         samples = _samples(data, cells, residual, index, rng)
         hypers[name] = fit_hyper(samples, Hyper()) if samples else Hyper()
-        quantiles[name] = learn_quantiles(data, cells, residual, index, hypers[name], rng)
+        quantiles[name] = learn_quantiles(data, cells, residual, learned, index, hypers[name], rng)
     return hypers, quantiles
 
 
@@ -54,7 +55,7 @@ def _samples(
     samples = []
     for source in np.unique(data.source[index]):
         rows = index[data.source[index] == source]
-        models = cells.labels[rows, 1]
+        models = cells.labels[rows, MODEL]
         for _ in range(SAMPLES_EACH):
             chosen = rng.permutation(np.unique(models))[:6]
             pool = rows[np.isin(models, chosen)]

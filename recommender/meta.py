@@ -12,7 +12,7 @@ from recommender.calibration import Hyper
 from recommender.efficiency import Constants
 from recommender.feasibility import Feasibility
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 TREES_FILE: Final = "surrogate.json"
 META_FILE: Final = "meta.json"
 

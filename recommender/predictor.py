@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.records import Configuration, RunRecord
-from recommender.calibration import ENGINE, GPU, MODEL, posterior, winsorized
+from recommender.calibration import ENGINE, GPU, MODEL, oddness, posterior, winsorized
 from recommender.efficiency import CLASSES, classes_of, columns
 from recommender.facts import FAMILIES, Array, Facts, families_of
 from recommender.feasibility import probability
 from recommender.features import encode_facts
-from recommender.intervals import BOTH, ELSEWHERE, ON_TARGET, STATES, doubt
+from recommender.intervals import ALONE, BOTH, ELSEWHERE, ON_TARGET, STATES, doubt
 from recommender.knowledge import Knowledge, gather
 from recommender.meta import Meta, read_surrogate
 from recommender.roofline import BOTTLENECKS, Roofline, roofline
@@ -147,12 +147,14 @@ class Predictor:
             rows = np.flatnonzero(knowledge.cells.labels[:, ENGINE] == engine)
             runs = knowledge.run_cells.labels[knowledge.measured, ENGINE] == engine
             hyper = self.meta.hyper[family(knowledge.facts, int(rows[0]))]
-            shift[rows], deviation[rows] = posterior(
+            given = (
                 hyper,
                 knowledge.run_cells.take(knowledge.measured[runs]),
                 residual[runs],
                 knowledge.cells.take(rows),
             )
+            shift[rows], spread = posterior(*given)
+            deviation[rows] = spread * oddness(*given)
         return shift, deviation
 
     def _known_residual(self, knowledge: Knowledge) -> Array:
@@ -189,12 +191,12 @@ class Predictor:
         for i, c in enumerate(asked):
             key = f"{c.engine}/{c.mode}"
             gpu_seen = c.gpu in evidence.gpus.get(key, ())
-            is_known = STATES[state[i]] in (ELSEWHERE, BOTH, ON_TARGET)
+            is_known = STATES[state[i]] in (ELSEWHERE, BOTH, ON_TARGET, ALONE)
             model_seen = is_known or c.model in evidence.models.get(key, ())
             if on_target[i] >= ENOUGH_RUNS:
                 levels.append("high")
             else:
-                near = STATES[state[i]] == ON_TARGET or (gpu_seen and model_seen)
+                near = on_target[i] > 0 or (gpu_seen and model_seen)
                 levels.append("medium" if near else "low")
         return levels
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from recommender.acquisition import KEPT_MARGIN
+from recommender.acquisition import KEPT_MARGIN, cautious
 from recommender.candidates import Candidate
 from recommender.query import Query
 
@@ -16,13 +16,13 @@ _WORDS = {
 
 
 def rank(feasible: Sequence[Candidate], query: Query) -> list[Candidate]:
-    """Order by the objective; the first is the cheapest of those within the tolerance of the best.
+    """Order by ``worth``; the first is the cheapest of those within the tolerance of the best.
 
     Cheaper means fewer GPUs, then the smaller batch: the same throughput at a lower latency.
     """
-    ordered = sorted(feasible, key=lambda c: -score(c, query.objective))
-    floor = score(ordered[0], query.objective) * (1 - query.tolerance)
-    plateau = [c for c in ordered if score(c, query.objective) >= floor]
+    ordered = sorted(feasible, key=lambda c: -worth(c, query.objective))
+    floor = worth(ordered[0], query.objective) * (1 - query.tolerance)
+    plateau = [c for c in ordered if worth(c, query.objective) >= floor]
     first = min(plateau, key=lambda c: (c.n_gpus, c.batch_size))
     return [first, *(c for c in ordered if c is not first)]
 
@@ -39,10 +39,14 @@ def prefer_kept(
     same = [c for c in ranked if keep is not None and _place(c) == _place(keep)]
     if not same or first.n_gpus < same[0].n_gpus or first.status == same[0].status == "measured":
         return list(ranked)
-    floor = (1 - KEPT_MARGIN) * score(first, query.objective) * first.p_feasible
-    if score(same[0], query.objective) * same[0].p_feasible < floor:
+    if worth(same[0], query.objective) < (1 - KEPT_MARGIN) * worth(first, query.objective):
         return list(ranked)
     return [same[0], *(c for c in ranked if c is not same[0])]
+
+
+def worth(candidate: Candidate, objective: str) -> float:
+    """Return the objective with caution: as sure as the throughput that it grows with."""
+    return score(candidate, objective) * cautious(candidate) / candidate.output_throughput
 
 
 def _place(candidate: Candidate) -> tuple[str, int, int]:

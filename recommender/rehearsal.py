@@ -1,15 +1,18 @@
 """How wide intervals have to be: each state of knowledge, rehearsed on landscapes left out."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.calibration import ENGINE, GPU, MODEL, Cells, Hyper, posterior, winsorized
+from recommender.calibration import ENGINE, GPU, MODEL, Cells, Hyper, oddness, posterior, winsorized
 from recommender.dataset import Dataset, landscape_of
 from recommender.facts import Array
 from recommender.intervals import (
+    ALONE,
     BOTH,
     ELSEWHERE,
     NEIGHBOURS,
@@ -27,10 +30,18 @@ _NONE: Final = np.array([], dtype=np.int64)
 Index = NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Errors:
+    residual: Array
+    learned: Array
+    doubts: Array
+
+
 def learn_quantiles(
     data: Dataset,
     cells: Cells,
     residual: Array,
+    learned: Array,
     index: Index,
     hyper: Hyper,
     rng: np.random.Generator,
@@ -41,6 +52,8 @@ def learn_quantiles(
 
     Args:
         residual: log(measured / predicted without the row's GPU in its source), shape (n,).
+        learned: log(measured / predicted by a fit that learned from the row), shape (n,): what a
+            known run says that the surrogate may have learned from.
         index: The rows, of n.
     """
     siblings: dict[object, list[int]] = defaultdict(list)
@@ -53,24 +66,34 @@ def learn_quantiles(
         if record.purpose != "confirm":
             landscapes[landscape_of(record)].append(i)
     scores: dict[str, list[Array]] = {state: [] for state in STATES}
-    error = residual, doubt(data.facts)
+    error = _Errors(residual=residual, learned=learned, doubts=doubt(data.facts))
     for landscape, members in landscapes.items():
         rows = np.array(members)
         elsewhere = _sample(siblings[landscape[:-1]], rows, rng)
         neighbours = _sample(siblings[(*landscape[:-2], landscape[-1], "gpu")], rows, rng)
-        both = np.concatenate((elsewhere, neighbours))
-        known = {NOTHING: _NONE, NEIGHBOURS: neighbours, ELSEWHERE: elsewhere}
-        if elsewhere.size and neighbours.size:
-            known[BOTH] = both
-        for state, runs in known.items():
-            if runs.size or state == NOTHING:
-                scores[state].append(_score(cells, error, hyper, runs, rows))
-        if rows.size >= FEWEST_ON_TARGET:
-            three = three_cells(cells, rows)
-            rest = np.setdiff1d(rows, three)
-            runs = np.concatenate((both, three))
-            scores[ON_TARGET].append(_score(cells, error, hyper, runs, rest))
+        for state, *knowledge in _rehearsals(cells, elsewhere, neighbours, rows):
+            scores[state].append(_score(cells, error, hyper, *knowledge))
     return {state: round(conformal_quantile(found), 4) for state, found in scores.items()}
+
+
+def _rehearsals(
+    cells: Cells, elsewhere: Index, neighbours: Index, rows: Index
+) -> Iterator[tuple[str, Index, Index, Index]]:
+    """Yield each state that can be rehearsed on a landscape: runs learned from, fresh, wanted."""
+    both = np.concatenate((elsewhere, neighbours))
+    yield NOTHING, _NONE, _NONE, rows
+    if neighbours.size:
+        yield NEIGHBOURS, neighbours, _NONE, rows
+    if elsewhere.size:
+        yield ELSEWHERE, elsewhere, _NONE, rows
+    if elsewhere.size and neighbours.size:
+        yield BOTH, both, _NONE, rows
+    if rows.size >= FEWEST_ON_TARGET:
+        three = three_cells(cells, rows)
+        rest = np.setdiff1d(rows, three)
+        yield ALONE, neighbours, three, rest
+        if elsewhere.size:
+            yield ON_TARGET, both, three, rest
 
 
 def three_cells(cells: Cells, rows: Index) -> Index:
@@ -87,11 +110,16 @@ def _sample(members: list[int], rows: Index, rng: np.random.Generator) -> Index:
 
 
 def _score(
-    cells: Cells, error: tuple[Array, Array], hyper: Hyper, known: Index, wanted: Index
+    cells: Cells, error: _Errors, hyper: Hyper, learned: Index, fresh: Index, wanted: Index
 ) -> Array:
-    residual, doubts = error
+    """Return |error| / deviation of the wanted, given runs learned from and fresh ones."""
+    known = np.concatenate((learned, fresh))
     labels = cells.labels[known]
     is_asked = labels[:, MODEL] == cells.labels[wanted[0], MODEL]
-    said = winsorized(residual[known], labels[:, [ENGINE, GPU]], is_asked)
-    mean, deviation = posterior(hyper, cells.take(known), said, cells.take(wanted))
-    return np.abs(residual[wanted] - mean) / (deviation * doubts[wanted])
+    said = np.concatenate((error.learned[learned], error.residual[fresh]))
+    said = winsorized(said, labels[:, [ENGINE, GPU]], is_asked)
+    given = hyper, cells.take(known), said, cells.take(wanted)
+    mean, deviation = posterior(*given)
+    widened = deviation * oddness(*given) * error.doubts[wanted]
+    scores: Array = np.abs(error.residual[wanted] - mean) / widened
+    return scores

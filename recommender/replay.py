@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from autotune.records import RunRecord
-from recommender.acquisition import best_expected, choose, expected, next_run
+from recommender.acquisition import best_expected, cautious, choose, next_run
 from recommender.certificate import best_bound90, regret_bound90
 from recommender.facts import Array
 from recommender.joint import correlation
@@ -72,7 +72,7 @@ def play(
 
 def _regret_next(case: Case, choice: int, belief: Sequence[Prediction]) -> float:
     """Return the regret of the choice, or of the best expected that runs where it fails."""
-    order = sorted(range(len(belief)), key=lambda i: -expected(belief[i]))
+    order = sorted(range(len(belief)), key=lambda i: -cautious(belief[i]))
     return _regret(case, next(i for i in (choice, *order) if score(case.candidates[i]) > 0))
 
 

@@ -18,7 +18,8 @@ A closed batch of more sequences than run at once (for the KV cache's room, or t
 goes in waves of equal length, the last of which may be small.
 
 vLLM-like engines split every layer over the GPUs (tensor parallel). Hugging Face's ``device_map``
-puts whole layers on each GPU: one works at a time, and what does not fit is read over PCIe.
+puts whole layers on each GPU: one works at a time, hands the activations on from Python, and what
+does not fit is read over PCIe in every step, of a mixture the experts that are touched.
 """
 
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.facts import Array, Facts
+from recommender.placement import outside_bytes
 
 BOTTLENECKS = ("weights", "kv_reads", "prefill", "communication", "overhead")
 CONSTANTS: Mapping[str, float] = {
@@ -43,6 +45,7 @@ CONSTANTS: Mapping[str, float] = {
     "amd_efficiency": 0.65,
     "other_vendor_efficiency": 0.65,
     "link_latency_s": 1e-5,
+    "hop_s": 1e-3,  # a hand-over between two shards of a Hugging Face pipeline
     "layer_s": 1e-5,
     "step_s": 1e-3,
     "sequence_s": 5e-6,
@@ -56,8 +59,6 @@ IDEAL: Mapping[str, float] = {
     "pcie_bytes_s": 1e15,
 }
 _ACTIVATION_BYTES = 2.0
-_USABLE_MEMORY = 0.9
-_GB = 2.0**30
 _AMPERE_YEAR = 2020
 
 
@@ -123,16 +124,16 @@ def _round(facts: Facts, constants: Mapping[str, Array | float], in_flight: Arra
     steps = facts["output_len"]
     parallel = np.where(is_hf, 1.0, facts["n_gpus"])
     weights = _weights_s(facts, constants, in_flight, parallel)
-    offload = _offload_s(facts, constants, is_hf)
     kv_reads = _kv_s(facts, constants, in_flight, is_hf)
     compute = _decode_s(facts, constants, in_flight, parallel)
-    products = np.hypot(weights, compute) + offload
+    products = np.hypot(weights, compute) + _offload_s(facts, constants, in_flight)
     link = _link_s(facts, constants, in_flight, is_hf)
     overhead = constants["step_s"] + constants["layer_s"] * facts["layers"]
     overhead = overhead + constants["sequence_s"] * in_flight
+    prompt = in_flight * facts["input_len"]
     prefill = _prefill_s(facts, constants, in_flight, parallel)
-    prefill = np.hypot(prefill, weights) + offload
-    prefill_link = _link_s(facts, constants, in_flight * facts["input_len"], is_hf)
+    prefill = np.hypot(prefill, weights) + _offload_s(facts, constants, prompt)
+    prefill_link = _link_s(facts, constants, prompt, is_hf)
     once = constants["round_s"] + constants["request_s"] * in_flight
     later = steps - 1
     shares = np.stack(
@@ -180,11 +181,10 @@ def _weights_s(f: Facts, c: Mapping[str, Array | float], tokens: Array, parallel
     return _touched_bytes(f, tokens) / (parallel * f["bandwidth"] * c["weight_efficiency"])
 
 
-def _offload_s(f: Facts, c: Mapping[str, Array | float], is_hf: NDArray[np.bool_]) -> Array:
-    """Return seconds a step to fetch what Hugging Face keeps in the host's memory."""
-    room = f["n_gpus"] * f["memory_gb"] * _GB * _USABLE_MEMORY
-    outside = np.where(is_hf & (f["is_cpu"] == 0), (f["weight_bytes"] - room).clip(min=0.0), 0.0)
-    seconds: Array = outside / c["pcie_bytes_s"]
+def _offload_s(f: Facts, c: Mapping[str, Array | float], tokens: Array) -> Array:
+    """Return seconds of a step over ``tokens`` tokens to fetch what is in the host's memory."""
+    touched = outside_bytes(f) * _touched_bytes(f, tokens) / f["weight_bytes"]
+    seconds: Array = touched / c["pcie_bytes_s"]
     return seconds
 
 
@@ -243,5 +243,5 @@ def _link_s(
     moved = tokens * f["hidden"] * _ACTIVATION_BYTES
     rate = f["interconnect"] / 2 * c["link_efficiency"]
     reduce = 2 * f["layers"] * (2 * (n - 1) / n * moved / rate + c["link_latency_s"] * np.log2(n))
-    hand_over = (n - 1) * (moved / rate + c["link_latency_s"])
+    hand_over = (n - 1) * (moved / rate + c["hop_s"])
     return np.where(is_hf, hand_over, reduce)

@@ -104,9 +104,11 @@ def _fit(records: Sequence[RunRecord], seed: int) -> FittedSurrogate:
     shrinkage = shrinkage_of(data.log_throughput - line, trees, classes, data.weight)
     believed = np.array([shrinkage[name] for name in CLASSES])[classes]
     residual = data.log_throughput - line - believed * trees
-    hyper, quantiles = learn_calibration(data, residual, seed)
     base = _fit_base(data, seed)
     final_line = roofline(data.facts, columns(base.constants, classes))
+    said = base.booster.inplace_predict(encode_facts(data.facts))
+    learned = data.log_throughput - np.log(final_line.throughput) - believed * said
+    hyper, quantiles = learn_calibration(data, residual, learned, seed)
     summary = {**summarise(data, len(records), seed), "xgboost": xgboost.__version__}
     meta = Meta(
         feature_names=FEATURE_NAMES,

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.acquisition import best_expected, choose, expected_improvement, next_run
+from recommender.acquisition import (
+    best_expected,
+    cautious,
+    choose,
+    expected_improvement,
+    next_run,
+)
 from tests.beliefs import believed
 
 BELIEF = [believed(10.0), believed(30.0), believed(20.0)]
@@ -33,6 +39,13 @@ def test_a_change_has_to_promise_more_than_the_luck_of_the_best() -> None:
     assert best_expected(belief, kept=0) == 0
     assert best_expected(belief, kept=2) == 1
     assert best_expected(belief, excluded=(0,), kept=0) == 1
+
+
+def test_caution_prefers_the_surer_of_two_that_are_nearly_as_fast() -> None:
+    sure, bold = believed(30.0, factor=1.2), believed(33.0, factor=3.0)
+    assert best_expected([bold, sure]) == 1
+    assert cautious(bold) == pytest.approx(33.0 / 3.0**0.5)
+    assert cautious(believed(30.0, factor=1.0, p_feasible=0.5)) == pytest.approx(15.0)
 
 
 @pytest.mark.parametrize("runs", [2, 3, 5, 50])

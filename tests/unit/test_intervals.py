@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.records import Configuration
-from recommender.calibration import Hyper, cells_of, posterior, winsorized
+from recommender.calibration import Hyper, cells_of, oddness, posterior, winsorized
 from recommender.facts import collect
 from recommender.intervals import WITHOUT_EVIDENCE, conformal_quantile, coverage, doubt
 
@@ -135,3 +135,14 @@ def test_a_pipeline_with_little_room_left_is_doubted():
         )
     ]
     assert doubt(collect(asked)).tolist() == [2.0, 1.0, 1.0]
+
+
+def test_a_model_that_strays_is_odd_and_others_hardly():
+    known = _cells(*((model, "H100-80GB", 2**k) for model in (LLAMA, PHI) for k in range(6)))
+    swing = np.where(np.arange(6) % 2, 1.0, -1.0)
+    factor = oddness(HYPER, known, np.concatenate((2.0 * swing, 0.01 * swing)), known)
+    assert factor[:6].min() > 2 * factor[6:].max()
+    calm = oddness(HYPER, known, np.zeros(12), known)
+    assert calm == pytest.approx(np.ones(12))
+    nothing = oddness(HYPER, known.take(np.array([], dtype=int)), np.zeros(0), known)
+    assert nothing == pytest.approx(np.ones(12))

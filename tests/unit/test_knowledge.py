@@ -3,7 +3,15 @@
 import pytest
 
 from autotune.records import Configuration
-from recommender.intervals import BOTH, ELSEWHERE, NEIGHBOURS, NOTHING, ON_TARGET, STATES
+from recommender.intervals import (
+    ALONE,
+    BOTH,
+    ELSEWHERE,
+    NEIGHBOURS,
+    NOTHING,
+    ON_TARGET,
+    STATES,
+)
 from recommender.knowledge import gather
 from tests.unit.landscapes import synthetic_runs
 
@@ -28,7 +36,8 @@ def _on(model, gpu):
         (_on(MODEL, SOURCE), ELSEWHERE),
         (_on(MODEL, SOURCE) + _on(OTHER, SOURCE), ELSEWHERE),
         (_on(MODEL, SOURCE) + _on(OTHER, TARGET), BOTH),
-        (_on(MODEL, TARGET), ON_TARGET),
+        (_on(MODEL, TARGET), ALONE),
+        (_on(MODEL, TARGET) + _on(MODEL, SOURCE), ON_TARGET),
         (RUNS, ON_TARGET),
     ],
 )

@@ -30,7 +30,8 @@ def _drawn(scale=1.0):
 
 def _learn(residual):
     index = np.arange(len(DATA.records))
-    return learn_quantiles(DATA, CELLS, residual, index, HYPER, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    return learn_quantiles(DATA, CELLS, residual, residual, index, HYPER, rng)
 
 
 def test_errors_as_assumed_need_about_a_normals_quantile():
@@ -43,14 +44,16 @@ def test_errors_as_assumed_need_about_a_normals_quantile():
 def test_larger_errors_need_wider_intervals():
     calm, wild = _learn(_drawn()), _learn(_drawn(scale=2.0))
     assert wild[NOTHING] == pytest.approx(2 * calm[NOTHING], rel=1e-3)
-    assert wild[ON_TARGET] > 1.5 * calm[ON_TARGET]
+    # runs of the model show that it strays, and widen the deviation by themselves
+    assert 2 * calm[ON_TARGET] > wild[ON_TARGET] > calm[ON_TARGET]
 
 
 def test_runs_chosen_by_a_model_do_not_calibrate():
     records = [dataclasses.replace(r, purpose="confirm", run_key=None) for r in DATA.records]
     data = dataclasses.replace(DATA, records=records)
     index = np.arange(len(records))
-    learned = learn_quantiles(data, CELLS, _drawn(), index, HYPER, np.random.default_rng(0))
+    drawn, rng = _drawn(), np.random.default_rng(0)
+    learned = learn_quantiles(data, CELLS, drawn, drawn, index, HYPER, rng)
     assert set(learned.values()) == {1.645}
 
 
