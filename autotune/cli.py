@@ -455,7 +455,7 @@ def ui(port: int, tracking_uri: str) -> None:
       autotune ui --port 5001
     """
     from autotune.tracking import Store, serve_ui
-    from recommender.ledger import log_pending
+    from recommender.advice_runs import log_pending
 
     log_pending(Store(tracking_uri))
     with terminable():
@@ -503,38 +503,44 @@ def export(output: Path, tracking_uri: str) -> None:
 
 
 @main.command()
-@click.argument("study")
+@click.argument("reference")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to write to.  [default: reports/STUDY beside the store]",
+    type=click.Path(path_type=Path),
+    help="A file ending in .html (everything inside) or .md (pictures beside it), or a folder for "
+    "both.  [default: reports/ID beside the store]",
 )
+@click.option("--static", is_flag=True, help="HTML without the interactive charts: 2 MB less.")
 @tracking_uri_option
 @json_option
-def report(study: str, output: Path | None, tracking_uri: str, as_json: bool) -> None:
-    """Report a study's landscapes: the best configurations and how irregular throughput is.
+def report(
+    reference: str, output: Path | None, static: bool, tracking_uri: str, as_json: bool
+) -> None:
+    """Write the report of a study or a recommendation, to attach to a ticket.
 
-    STUDY is a study's id, or all, which adds how the advice did. Markdown and pictures are written
-    and logged to MLflow. STUDY ledger only prints how the advice did, one line a confirmation.
+    REFERENCE is a study's id, a recommendation's id or file, or all: every run of the store and how
+    the advice did. It goes among the artifacts in MLflow too. REFERENCE ledger only prints how the
+    advice did, one line a confirmation.
 
     \b
     Example:
+      autotune report 0123456789ab --output report.html
       autotune report all
       autotune report ledger
     """
-    from autotune.landscape_report import EVERYTHING, report_study
-    from recommender.report import LEDGER, advice_section, read_ledger
+    from recommender.report import LEDGER, read_ledger
 
-    if study == LEDGER:
+    if reference == LEDGER:
         kept = read_ledger(tracking_uri)
         _echo_json(kept.to_dict()) if as_json else click.echo(kept.markdown)
         return
-    section = advice_section(tracking_uri) if study == EVERYTHING else None
-    made = report_study(study, tracking_uri, output, section=section)
+    from recommender.reporting import report as write_report
+
+    made = write_report(reference, tracking_uri, output, is_live=not static)
     if as_json:
         _echo_json(made.to_dict())
     else:
-        click.echo(f"{made.summary}\n{made.markdown}")
+        click.echo("\n".join([made.summary, *map(str, made.files)]))
 
 
 def _confirm_here(

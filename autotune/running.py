@@ -33,6 +33,8 @@ class StoreLog:
         self.remarks: list[str] = []
         self._store = store
         self._log_dir = log_dir
+        self._watch = contextlib.ExitStack()
+        self._is_watching = False
 
     def log(self, records: Sequence[RunRecord]) -> None:
         """Log records; the first failure is noted and ends the logging."""
@@ -40,28 +42,34 @@ class StoreLog:
             return
         try:
             self._store.log(records, attachment=lambda r: tail_path(self._log_dir, r))
+            if records and not self._is_watching:
+                self._is_watching = True
+                self._watch.enter_context(self._store.watch(self._store.study_run(records[0])))
         except StoreError as error:
             self._store = None
             self.remarks.append(f"{error}; `autotune import` the journal once it is back")
 
     def finish(self, result: StudyResult, *, completed: bool) -> None:
-        """Close the study's parent run with its summary and pictures."""
+        """Close the study's parent run with its summary, its report and pictures."""
+        self._watch.close()
         if self._store is None or not result.records:
             return
-        from autotune.plots import landscape
+        from autotune.pages.writing import write_document
+        from autotune.study_report import study_document
 
-        metrics = {}
-        if result.best is not None and result.best.output_throughput is not None:
-            metrics["best_output_throughput"] = result.best.output_throughput
-        picture = self._store.directory / "journals" / f"{result.session_id}-landscape.png"
-        # What is missing here can be drawn again from the journal.
+        document = study_document(result.session_id, result.records)
+        report = write_document(
+            document, self._store.directory / "reports" / result.session_id
+        ).files
+        # What is missing here can be made again from the journal.
         with contextlib.suppress(StoreError):
             self._store.finish_study(
                 result.session_id,
+                result.records,
                 completed=completed,
-                note=result.note,
-                metrics=metrics,
-                artifacts=[result.journal, landscape(result.records, picture)],
+                verdict=result.verdict,
+                report=report,
+                artifacts=[result.journal],
             )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from autotune.demand import Slo
 from autotune.limits import best_of, describe_limits, meets
 from autotune.records import RunRecord
-from autotune.wording import describe_start, describe_workload, outcome
+from autotune.wording import describe_start, outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,17 +58,6 @@ class StudyResult:
         n_failed = sum(record.status != "completed" for record in self.records)
         head = f"{len(self.records)} configurations, {n_failed} failed; journal {self.journal}"
         return "\n".join([head, *self.verdict, *self.remarks])
-
-    @property
-    def note(self) -> str:
-        """The parent run's description in Markdown."""
-        rows = [
-            f"| {describe_start(r)} | {r.batch_size} | {describe_workload(r)} | {outcome(r)} |"
-            for r in self.records
-        ]
-        head = "| engine and GPUs | batch | tokens in/out | result |\n|---|---|---|---|"
-        verdict = "".join(f"{line}\n\n" for line in self.verdict)
-        return verdict + "\n".join([head, *rows])
 
 
 def _place(record: RunRecord) -> str:

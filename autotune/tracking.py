@@ -9,12 +9,11 @@ import contextlib
 import fcntl
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param, Run, ViewType
+from mlflow.entities import Experiment, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -35,6 +34,7 @@ from autotune.run_layout import (
     study_tags,
     tags_of,
 )
+from autotune.run_notes import sources_of, study_note
 from autotune.store_process import (
     SQLITE_PREFIX,
     first_line,
@@ -43,17 +43,17 @@ from autotune.store_process import (
     redact,
     serve_ui,
 )
+from autotune.store_runs import RunBook, picture_link
 
 __all__ = ["EXPERIMENT", "Store", "redact", "serve_ui"]
 
 EXPERIMENT = "autotune"
 # MLflow lets the database's own errors through in places.
 _FAILURES = (MlflowException, SQLAlchemyError)
-_PAGE = 1000
 _GIVEN = "autotune.reference_runs"
 
 
-class Store:
+class Store(RunBook):
     """An open tracking store.
 
     The default store of a checkout is given its reference runs when it is opened.
@@ -100,11 +100,10 @@ class Store:
         if not new.records:
             return
         self.log(new.records)
+        self.finish_imported(new.records)
         for record in {record.session_id: record for record in new.records}.values():
             run_id = self.study_run(record)
-            for name, value in study_tags_of(record).items():
-                self.client.set_tag(run_id, name, value)
-            self.client.set_terminated(run_id)
+            self.amend(run_id, tags=study_tags_of(record, self.note_of(run_id)))
         self.client.set_experiment_tag(self.experiment_id, _GIVEN, json.dumps(new.given))
 
     def log(
@@ -156,9 +155,9 @@ class Store:
 
     def study_run(self, record: RunRecord) -> str:
         """Return the id of the parent run of the record's study, created when new."""
-        study_id = study_id_of(record)
-        for run in self._search(f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{study_id}'"):
-            return str(run.info.run_id)
+        found = self.find_study(study_id_of(record))
+        if found is not None:
+            return str(found.info.run_id)
         run = self.client.create_run(self.experiment_id, tags=study_tags(record))
         params = [Param(name, value) for name, value in study_params(record).items()]
         self.client.log_batch(run.info.run_id, params=params)
@@ -166,29 +165,52 @@ class Store:
 
     def finish_study(
         self,
-        session_id: str,
+        study_id: str,
+        records: Sequence[RunRecord],
         *,
-        completed: bool,
-        note: str,
-        metrics: Mapping[str, float],
+        completed: bool = True,
+        verdict: Sequence[str] = (),
+        report: Sequence[Path] = (),
         artifacts: Iterable[Path] = (),
     ) -> None:
-        """Close a study's parent run with its summary; a study that goes on may be closed again."""
-        query = f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{session_id}'"
-        for run in self._search(query):
-            run_id = run.info.run_id
-            self.client.set_tag(run_id, "mlflow.note.content", note)
-            for name, value in metrics.items():
-                self.client.log_metric(run_id, name, value)
-            for path in artifacts:
-                self.client.log_artifact(run_id, str(path))
-            self.client.set_terminated(run_id, "FINISHED" if completed else "KILLED")
+        """Close a study's parent run with its summary; a study that goes on may be closed again.
+
+        Args:
+            records: All its runs.
+            verdict: Sentences on the best and the baselines.
+            report: Its report's files; the first picture is shown in its description.
+        """
+        run = self.find_study(study_id)
+        if run is None or not records:
+            return
+        run_id = str(run.info.run_id)
+        pictures = [path for path in report if path.suffix == ".png"]
+        shown = picture_link(run_id, pictures[0].name, "landscape") if pictures else ""
+        note = study_note(study_id, records, verdict, shown)
+        own = run.data.tags.get(KIND) == "study"
+        self.amend(run_id, note=note.text if own else None, metrics=note.metrics)
+        new = [Param(k, v) for k, v in note.params.items() if k not in run.data.params]
+        self.client.log_batch(run_id, params=new)
+        self.log_sources(run_id, sources_of(records))
+        for path in artifacts:
+            self.client.log_artifact(run_id, str(path))
+        self.attach_report(run_id, report)
+        self.client.set_terminated(run_id, "FINISHED" if completed else "KILLED")
+
+    def finish_imported(self, records: Sequence[RunRecord]) -> None:
+        """Close the parent runs of the studies that records were imported for."""
+        studies: dict[str, list[RunRecord]] = {study_id_of(r): [] for r in records}
+        for record in self.cache.read() or self.read():
+            if study_id_of(record) in studies:
+                studies[study_id_of(record)].append(record)
+        for study_id, rows in studies.items():
+            self.finish_study(study_id, rows)
 
     def read(self) -> list[RunRecord]:
         """Read every record out of MLflow and refresh the cache."""
         query = f"tags.`{KIND}` = 'configuration'"
         try:
-            records = [_record(run) for run in self._search(query)]
+            records = [_record(run) for run in self.search(query)]
         except _FAILURES as error:
             raise StoreError(
                 f"cannot read the store {redact(self.uri)}: {first_line(error)}"
@@ -196,41 +218,6 @@ class Store:
         records.reverse()
         self.cache.replace(records)
         return records
-
-    def log_document(
-        self,
-        *,
-        kind: str,
-        name: str,
-        document_id: str,
-        params: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        note: str,
-        artifacts: Iterable[Path],
-    ) -> str:
-        """Log a run that is not a configuration (a recommendation, a training); return its id.
-
-        A document that is there already is left as it is.
-        """
-        query = f"tags.`{KIND}` = '{kind}' and tags.`autotune.document_id` = '{document_id}'"
-        for run in self._search(query):
-            return str(run.info.run_id)
-        tags = {
-            KIND: kind,
-            "autotune.document_id": document_id,
-            "mlflow.runName": name,
-            "mlflow.note.content": note,
-        }
-        run_id = str(self.client.create_run(self.experiment_id, tags=tags).info.run_id)
-        self.client.log_batch(
-            run_id,
-            params=[Param(k, str(v)[:6000]) for k, v in params.items()],
-            metrics=[Metric(k, v, 0, 0) for k, v in metrics.items()],
-        )
-        for path in artifacts:
-            self.client.log_artifact(run_id, str(path))
-        self.client.set_terminated(run_id)
-        return run_id
 
     def _parent(self, record: RunRecord, known: dict[str, str]) -> str:
         """Return the parent run's id, looked up once a study."""
@@ -257,18 +244,7 @@ class Store:
         query = f"tags.`{KIND}` = 'configuration'"
         if _is_one_study(session_ids):
             query += f" and tags.`{STUDY_ID}` = '{next(iter(session_ids))}'"
-        return {run.data.tags[RECORD_ID] for run in self._search(query)}
-
-    def _search(self, query: str) -> Iterator[Run]:
-        token = None
-        while True:
-            page = self.client.search_runs(
-                [self.experiment_id], query, ViewType.ACTIVE_ONLY, _PAGE, page_token=token
-            )
-            yield from page
-            token = page.token
-            if not token:
-                return
+        return {run.data.tags[RECORD_ID] for run in self.search(query)}
 
 
 @contextlib.contextmanager

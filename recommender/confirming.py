@@ -14,6 +14,7 @@ from autotune.progress import StudyProgress, create_progress
 from autotune.spec import MeasurePolicy
 from autotune.study import new_session_id, resolve_host
 from recommender import ledger
+from recommender.advice_runs import log_pending
 from recommender.confirm import confirm
 from recommender.confirmation import Confirmation
 from recommender.context import open_context
@@ -120,8 +121,10 @@ def _log(tracking_uri: str, records: list[Any]) -> None:
     from autotune.tracking import Store
 
     store = Store(tracking_uri)
+    # the confirmation's run first: it is the parent of the runs
+    log_pending(store)
     store.log(records)
-    ledger.log_pending(store)
+    store.finish_imported(records)
 
 
 def knobs_by_engine(knobs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

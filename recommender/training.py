@@ -11,7 +11,7 @@ from autotune.errors import SurrogateError
 from autotune.local_models import remember_recorded
 from autotune.records import RunRecord
 from autotune.tracking import Store
-from recommender import ledger
+from recommender.advice_runs import log_pending
 from recommender.champion import changing, put_in_force, return_to_shipped, version_in_force
 from recommender.context import surrogate_directory
 from recommender.duel import fight
@@ -95,7 +95,7 @@ def train_and_register(tracking_uri: str, *, promote: str = "auto") -> TrainingR
         StoreError: When the store or its registry fails.
     """
     store = Store(tracking_uri)
-    ledger.log_pending(store)
+    log_pending(store)
     records = store.read()
     remember_recorded(records)
     fitted = refine(records, PRETRAINED)

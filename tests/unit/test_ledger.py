@@ -10,6 +10,7 @@ import pytest
 from autotune.errors import InvalidConfigError
 from autotune.spec import Slo
 from recommender import ledger
+from recommender.advice_runs import log_pending
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.query import Query
 from recommender.recommend import Recommendation, recommend
@@ -108,7 +109,7 @@ class Shelf:
 def test_cost_energy_and_the_migration_are_logged(made: Recommendation, tmp_path: Path) -> None:
     ledger.save(made, tmp_path)
     shelf = Shelf(tmp_path)
-    assert ledger.log_pending(shelf) == 1
+    assert log_pending(shelf) == 1
     assert made.migration is not None
     assert shelf.params["migration_verdict"] == made.migration.verdict
     assert shelf.params["replicas"] == made.deployment.replicas
@@ -117,4 +118,4 @@ def test_cost_energy_and_the_migration_are_logged(made: Recommendation, tmp_path
     assert shelf.metrics["migration_gain"] == made.migration.gain
     assert shelf.metrics["predicted_cost_per_mtok"] == made.best.cost_per_mtok
     assert shelf.metrics["source_energy_j_per_token"] == made.migration.before.energy_j_per_token
-    assert ledger.log_pending(shelf) == 0
+    assert log_pending(shelf) == 0

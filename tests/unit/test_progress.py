@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from autotune.progress import LiveProgress, StudyProgress
+from autotune.live import LiveProgress
+from autotune.progress import StudyProgress
 from autotune.spec import EngineConfig, Slo
 from tests.records import record
 

@@ -1,0 +1,157 @@
+"""Runs of one MLflow experiment: found by their tags, described, illustrated and linked."""
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, ViewType
+
+from autotune.run_layout import DOCUMENT_ID, KIND, NOTE, PARENT, STUDY_ID, Source
+
+REPORT_FOLDER = "report"
+_PAGE = 1000
+_LONGEST_PARAM = 6000
+_SAMPLE_S = 1.0
+
+
+class RunBook:
+    """The runs of one experiment.
+
+    Attributes:
+        client: MLflow's client of the store.
+        experiment_id: The experiment that everything is logged to.
+    """
+
+    client: MlflowClient
+    experiment_id: str
+    uri: str
+
+    def search(self, query: str) -> Iterator[Run]:
+        """Yield the runs that an MLflow filter finds, the newest first."""
+        token = None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id], query, ViewType.ACTIVE_ONLY, _PAGE, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def find_study(self, study_id: str) -> Run | None:
+        """Return the parent run of a study: its own, or the confirmation that ran it."""
+        query = f"tags.`{KIND}` != 'configuration' and tags.`{STUDY_ID}` = '{study_id}'"
+        return next(self.search(query), None)
+
+    def find_document(self, kind: str, document_id: str) -> str | None:
+        """Return the id of a logged document's run."""
+        query = f"tags.`{KIND}` = '{kind}' and tags.`{DOCUMENT_ID}` = '{document_id}'"
+        return next((str(run.info.run_id) for run in self.search(query)), None)
+
+    def log_document(
+        self,
+        *,
+        kind: str,
+        name: str,
+        document_id: str,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        note: str,
+        artifacts: Iterable[Path],
+        parent: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Log a run that is not a configuration (a recommendation, a training); return its id.
+
+        A document that is there already is left as it is.
+
+        Args:
+            parent: Id of the run that it belongs under.
+        """
+        found = self.find_document(kind, document_id)
+        if found is not None:
+            return found
+        own = {KIND: kind, DOCUMENT_ID: document_id, "mlflow.runName": name, NOTE: note}
+        above = {} if parent is None else {PARENT: parent}
+        run = self.client.create_run(self.experiment_id, tags={**(tags or {}), **above, **own})
+        run_id = str(run.info.run_id)
+        at = run.info.start_time
+        self.client.log_batch(
+            run_id,
+            params=[Param(k, str(v)[:_LONGEST_PARAM]) for k, v in params.items()],
+            metrics=[Metric(k, v, at, 0) for k, v in metrics.items()],
+        )
+        for path in artifacts:
+            self.client.log_artifact(run_id, str(path))
+        self.client.set_terminated(run_id)
+        return run_id
+
+    def amend(
+        self,
+        run_id: str,
+        *,
+        note: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Change what a run says of itself."""
+        described = {} if note is None else {NOTE: note}
+        for tag, text in {**(tags or {}), **described}.items():
+            self.client.set_tag(run_id, tag, text)
+        for name, value in (metrics or {}).items():
+            self.client.log_metric(run_id, name, value)
+
+    def note_of(self, run_id: str) -> str:
+        """Return a run's description."""
+        return str(self.client.get_run(run_id).data.tags.get(NOTE, ""))
+
+    def link(self, run_id: str, text: str) -> str:
+        """Return a Markdown link to a run, as MLflow's pages resolve it."""
+        return f"[{text}](#/experiments/{self.experiment_id}/runs/{run_id})"
+
+    def attach_report(self, run_id: str, files: Iterable[Path]) -> None:
+        """Put a report and its pictures among a run's artifacts."""
+        for path in files:
+            self.client.log_artifact(run_id, str(path), REPORT_FOLDER)
+
+    def log_sources(self, run_id: str, sources: Iterable[Source]) -> None:
+        """Log as datasets what a run worked on."""
+        inputs = [
+            DatasetInput(
+                Dataset(
+                    name=source.name,
+                    digest=source.digest,
+                    source_type="autotune",
+                    source=json.dumps({"description": source.name}),
+                    profile=json.dumps(dict(source.profile)),
+                ),
+                [InputTag("mlflow.data.context", source.context)],
+            )
+            for source in sources
+        ]
+        if inputs:
+            self.client.log_inputs(run_id, datasets=inputs)
+
+    @contextlib.contextmanager
+    def watch(self, run_id: str) -> Iterator[None]:
+        """Log the host's use of processors, memory and GPUs once a second meanwhile."""
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        # MLflow's monitor ends with the run: one that goes on is running again
+        self.client.update_run(run_id, status="RUNNING")
+        monitor = SystemMetricsMonitor(
+            run_id, sampling_interval=_SAMPLE_S, resume_logging=True, tracking_uri=self.uri
+        )
+        monitor.start()
+        try:
+            yield
+        finally:
+            monitor.finish()
+
+
+def picture_link(run_id: str, name: str, alt: str) -> str:
+    """Return Markdown that shows a picture among a run's report in MLflow's pages."""
+    return f"![{alt}](get-artifact?path={REPORT_FOLDER}/{name}&run_uuid={run_id})"
