@@ -456,8 +456,11 @@ def ui(port: int, tracking_uri: str) -> None:
     """
     from autotune.tracking import Store, serve_ui
     from recommender.advice_runs import log_pending
+    from recommender.illustrating import illustrate
 
-    log_pending(Store(tracking_uri))
+    store = Store(tracking_uri)
+    log_pending(store)
+    illustrate(store)
     with terminable():
         raise click.exceptions.Exit(serve_ui(tracking_uri, port))
 

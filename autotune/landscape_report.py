@@ -62,7 +62,7 @@ def report_study(
     else:
         run = store.find_study(study)
         if run is not None:
-            store.attach_report(str(run.info.run_id), written.files)
+            store.illustrate(str(run.info.run_id), written.files)
     return replace(written, summary=summary)
 
 

@@ -30,19 +30,17 @@ class StudyNote:
 
 
 def study_note(
-    study_id: str, records: Sequence[RunRecord], verdict: Sequence[str] = (), picture: str = ""
+    study_id: str, records: Sequence[RunRecord], verdict: Sequence[str] = ()
 ) -> StudyNote:
     """Return the note of a study.
 
     Args:
         verdict: Sentences on the best and the baselines; found from the runs when empty.
-        picture: Markdown of a picture.
     """
     best = best_of(records, limits_of(records))
     sentences = list(verdict) or _verdict(best)
     parts = [
         *(inline(line) for line in sentences),
-        picture,
         _table(records),
         _failures(records),
         _next(study_id, records),

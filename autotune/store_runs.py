@@ -11,7 +11,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 
 from autotune.run_layout import DOCUMENT_ID, KIND, NOTE, PARENT, STUDY_ID, Source
 
-REPORT_FOLDER = "report"
+REPORT_FOLDER, ILLUSTRATED = "report", "autotune.has_report"
 _PAGE = 1000
 _LONGEST_PARAM = 6000
 _SAMPLE_S = 1.0
@@ -112,10 +112,24 @@ class RunBook:
         """Return a Markdown link to a run, as MLflow's pages resolve it."""
         return f"[{text}](#/experiments/{self.experiment_id}/runs/{run_id})"
 
-    def attach_report(self, run_id: str, files: Iterable[Path]) -> None:
-        """Put a report and its pictures among a run's artifacts."""
+    def illustrate(self, run_id: str, files: Iterable[Path]) -> None:
+        """Put a report among a run's artifacts and its first picture into the description."""
+        pictures = []
         for path in files:
             self.client.log_artifact(run_id, str(path), REPORT_FOLDER)
+            pictures += [path.name] if path.suffix == ".png" else []
+        note = self.note_of(run_id)
+        if pictures and _picture(run_id) not in note:
+            note = f"{note}\n\n![{pictures[0]}]({_picture(run_id)}{pictures[0]})"
+        self.amend(run_id, note=note, tags={ILLUSTRATED: "true"})
+
+    def without_report(self, kind: str) -> Iterator[tuple[str, str]]:
+        """Yield study or document id and run id of the runs that have no report, newest first."""
+        for run in self.search(f"tags.`{KIND}` = '{kind}'"):
+            tags = run.data.tags
+            own = tags.get(DOCUMENT_ID, tags.get(STUDY_ID))
+            if ILLUSTRATED not in tags and own is not None:
+                yield own, str(run.info.run_id)
 
     def log_sources(self, run_id: str, sources: Iterable[Source]) -> None:
         """Log as datasets what a run worked on."""
@@ -152,6 +166,6 @@ class RunBook:
             monitor.finish()
 
 
-def picture_link(run_id: str, name: str, alt: str) -> str:
-    """Return Markdown that shows a picture among a run's report in MLflow's pages."""
-    return f"![{alt}](get-artifact?path={REPORT_FOLDER}/{name}&run_uuid={run_id})"
+def _picture(run_id: str) -> str:
+    """Return the address of a run's report folder as MLflow's pages resolve it."""
+    return f"get-artifact?run_uuid={run_id}&path={REPORT_FOLDER}/"

@@ -43,7 +43,7 @@ from autotune.store_process import (
     redact,
     serve_ui,
 )
-from autotune.store_runs import RunBook, picture_link
+from autotune.store_runs import RunBook
 
 __all__ = ["EXPERIMENT", "Store", "redact", "serve_ui"]
 
@@ -184,9 +184,7 @@ class Store(RunBook):
         if run is None or not records:
             return
         run_id = str(run.info.run_id)
-        pictures = [path for path in report if path.suffix == ".png"]
-        shown = picture_link(run_id, pictures[0].name, "landscape") if pictures else ""
-        note = study_note(study_id, records, verdict, shown)
+        note = study_note(study_id, records, verdict)
         own = run.data.tags.get(KIND) == "study"
         self.amend(run_id, note=note.text if own else None, metrics=note.metrics)
         new = [Param(k, v) for k, v in note.params.items() if k not in run.data.params]
@@ -194,7 +192,8 @@ class Store(RunBook):
         self.log_sources(run_id, sources_of(records))
         for path in artifacts:
             self.client.log_artifact(run_id, str(path))
-        self.attach_report(run_id, report)
+        if report:
+            self.illustrate(run_id, report)
         self.client.set_terminated(run_id, "FINISHED" if completed else "KILLED")
 
     def finish_imported(self, records: Sequence[RunRecord]) -> None:

@@ -22,7 +22,7 @@ from autotune.run_layout import short_name
 from recommender.candidates import Candidate, cell, configuration_of
 from recommender.dataset import is_catalogued
 from recommender.ledger_entry import worth
-from recommender.predictor import Predictor
+from recommender.predictor import PRETRAINED, Predictor
 from recommender.recommend import Recommendation
 from recommender.replay_tpe import case_of, tpe_order
 
@@ -156,13 +156,13 @@ def _regrets(reached: Sequence[float], best: float) -> list[float]:
     return [max(1 - max(reached[: k + 1]) / best, 0.0) for k in range(len(reached))]
 
 
-def residual_figures(records: Sequence[RunRecord], predictor: Predictor) -> list[Figure]:
-    """Return how far the surrogate, knowing none of these runs, is off by GPU and by model."""
+def residual_figures(records: Sequence[RunRecord]) -> list[Figure]:
+    """Return how far the shipped surrogate, told none of these runs, is off by GPU and by model."""
     rows = [r for r in records if r.is_measured and not r.suspect and is_catalogued(r)]
     rows = rows[:: max(1, len(rows) // _MOST_JUDGED)]
     if not rows:
         return []
-    predictions = predictor.predict([row.configuration for row in rows])
+    predictions = Predictor.load(PRETRAINED).predict([row.configuration for row in rows])
     told = [
         Told(
             engine=row.engine,
@@ -182,7 +182,9 @@ def residual_figures(records: Sequence[RunRecord], predictor: Predictor) -> list
     return [
         Figure(
             name="judged",
-            chart=predicted_and_measured(told, title="The surrogate, knowing none of these runs"),
+            chart=predicted_and_measured(
+                told, title="The shipped surrogate, told none of these runs"
+            ),
         ),
         Figure(name="residuals-gpu", chart=residuals(by_gpu, title="Residuals by GPU")),
         Figure(name="residuals-model", chart=residuals(by_model, title="Residuals by model")),

@@ -113,18 +113,20 @@ def _confirm(
             records = list(journal.records)
     document = {**confirmation.to_dict(), "session_id": session_id}
     ledger.save_confirmation(document, context.directory)
-    _log(tracking_uri, records)
+    _log(tracking_uri, records, recommendation.recommendation_id)
     return confirmation
 
 
-def _log(tracking_uri: str, records: list[Any]) -> None:
+def _log(tracking_uri: str, records: list[Any], recommendation_id: str) -> None:
     from autotune.tracking import Store
+    from recommender.illustrating import illustrate_advice
 
     store = Store(tracking_uri)
     # the confirmation's run first: it is the parent of the runs
     log_pending(store)
     store.log(records)
     store.finish_imported(records)
+    illustrate_advice(store, recommendation_id)
 
 
 def knobs_by_engine(knobs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

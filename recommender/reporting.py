@@ -13,7 +13,6 @@ from recommender import ledger
 from recommender.advice_charts import residual_figures
 from recommender.advice_document import advice_document
 from recommender.advice_runs import RECOMMENDATION, log_pending
-from recommender.context import load_predictor
 from recommender.report import advice_blocks
 
 
@@ -35,8 +34,7 @@ def report(
         return _report_advice(reference, tracking_uri, output, is_live=is_live)
 
     def more(records: Sequence[RunRecord]) -> list[Block]:
-        figures = residual_figures(records, load_predictor(directory))
-        judged = section("How the surrogate would have done", *figures)
+        judged = section("What the surrogate would have said", *residual_figures(records))
         if reference != EVERYTHING:
             return judged
         return [*judged, *section("How the advice did", *advice_blocks(tracking_uri))]
@@ -64,5 +62,5 @@ def _report_advice(
     log_pending(store)
     run_id = store.find_document(RECOMMENDATION, made.recommendation_id)
     if run_id is not None:
-        store.attach_report(run_id, written.files)
+        store.illustrate(run_id, written.files)
     return replace(written, summary=document.title)

@@ -8,6 +8,7 @@ from autotune.charts.model import Boxes, Chart, HeatMap, Lines, Picture, Series,
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 _MARKERS = {
@@ -22,6 +23,7 @@ _MARKERS = {
 }
 _DASHES = {"solid": "-", "dash": "--", "dashdot": "-.", "dot": ":", "none": ""}
 _HEAT = "cividis"
+_NUMBERS = "{x:,g}"
 Drawn = Lines | HeatMap | Boxes
 
 
@@ -61,7 +63,7 @@ def _size(chart: Drawn) -> tuple[float, float]:
         case Lines():
             return 7.2, 4.4
         case HeatMap():
-            return 7.2, 1.7 + 0.5 * len(chart.rows)
+            return 7.2, 1.7 + 0.6 * len(chart.rows)
         case Boxes():
             return 7.2, 1.5 + 0.32 * len(chart.boxes)
 
@@ -70,17 +72,29 @@ def _draw_lines(axes: "Axes", chart: Lines) -> None:
     for series in chart.series:
         _draw_series(axes, series)
     if chart.is_x_log:
-        axes.set_xscale("log", base=2 if chart.ticks else 10)
+        axes.set_xscale("log")
+        _plain_ticks(axes.xaxis)
     if chart.is_y_log:
         axes.set_yscale("log")
+        _plain_ticks(axes.yaxis)
     else:
         axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(_NUMBERS)
     if chart.ticks:
         axes.set_xticks(chart.ticks, [f"{tick:g}" for tick in chart.ticks])
-        axes.minorticks_off()
+        axes.xaxis.minorticks_off()
     axes.set_ylabel(chart.y_label)
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize=8)
+
+
+def _plain_ticks(axis: "Axis") -> None:
+    """Write the ticks of a logarithmic axis as plain numbers, at 1, 2 and 5 of each decade."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(_NUMBERS)
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _draw_series(axes: "Axes", series: Series) -> None:
@@ -119,10 +133,10 @@ def _draw_heat(figure: "Figure", axes: "Axes", chart: HeatMap) -> None:
                 box = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, hatch="////", lw=0)
                 box.set_edgecolor("#777777")
                 axes.add_patch(box)
-            words = "\n".join([*([] if value is None else [compact(value)]),
-                               *chart.words(row, column)])  # fmt: skip
+            said = [word for text in chart.words(row, column) for word in text.split(", ")]
+            words = "\n".join([*([] if value is None else [compact(value)]), *said])
             ink = "black" if value is None or value > 0.55 * brightest else "white"
-            axes.text(column, row, words, ha="center", va="center", color=ink, fontsize=7)
+            axes.text(column, row, words, ha="center", va="center", color=ink, fontsize=6)
     for mark in chart.marks:
         corner = (mark.column - 0.47, mark.row - 0.47)
         axes.add_patch(Rectangle(corner, 0.94, 0.94, fill=False, lw=2, edgecolor="black"))
