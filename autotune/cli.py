@@ -454,6 +454,7 @@ def ui(port: int, tracking_uri: str) -> None:
     Example:
       autotune ui --port 5001
     """
+    from autotune.saved_views import VIEWS, address
     from autotune.tracking import Store, serve_ui
     from recommender.advice_runs import log_pending
     from recommender.illustrating import illustrate
@@ -461,6 +462,8 @@ def ui(port: int, tracking_uri: str) -> None:
     store = Store(tracking_uri)
     log_pending(store)
     illustrate(store)
+    for view in VIEWS:
+        click.echo(f"{view.name}: {address(store.experiment_id, view, port)}", err=True)
     with terminable():
         raise click.exceptions.Exit(serve_ui(tracking_uri, port))
 

@@ -1,5 +1,6 @@
 """How a RunRecord lies in an MLflow run: which field is a param, a metric or a tag, and back."""
 
+import datetime
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -84,6 +85,20 @@ def metrics_of(record: RunRecord) -> dict[str, float]:
     """Return what was measured as MLflow metrics; nulls are left out."""
     values = {name: getattr(record, name) for name in METRIC_FIELDS}
     return {name: float(value) for name, value in values.items() if value is not None}
+
+
+def span_ms(record: RunRecord) -> tuple[int | None, int | None]:
+    """Return when a run began and ended, in milliseconds since 1970; ``None`` where unknown."""
+    if record.started_at is None:
+        return None, None
+    try:
+        begun = datetime.datetime.fromisoformat(record.started_at)
+    except ValueError:
+        return None, None
+    if begun.tzinfo is None:
+        begun = begun.replace(tzinfo=datetime.UTC)
+    start = int(begun.timestamp() * 1000)
+    return start, start + round(1000 * (record.measure_s or 0.0))
 
 
 def study_id_of(record: RunRecord) -> str:

@@ -120,7 +120,10 @@ class RunBook:
             pictures += [path.name] if path.suffix == ".png" else []
         note = self.note_of(run_id)
         if pictures and _picture(run_id) not in note:
-            note = f"{note}\n\n![{pictures[0]}]({_picture(run_id)}{pictures[0]})"
+            # behind the first paragraph: MLflow folds long descriptions
+            first, _, rest = note.partition("\n\n")
+            picture = f"![{pictures[0]}]({_picture(run_id)}{pictures[0]})"
+            note = f"{first}\n\n{picture}\n\n{rest}"
         self.amend(run_id, note=note, tags={ILLUSTRATED: "true"})
 
     def without_report(self, kind: str) -> Iterator[tuple[str, str]]:

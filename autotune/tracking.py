@@ -29,12 +29,14 @@ from autotune.run_layout import (
     metrics_of,
     params_of,
     record_of,
+    span_ms,
     study_id_of,
     study_params,
     study_tags,
     tags_of,
 )
 from autotune.run_notes import sources_of, study_note
+from autotune.saved_views import FURNISHED, VERSION, furnishing
 from autotune.store_process import (
     SQLITE_PREFIX,
     first_line,
@@ -77,6 +79,7 @@ class Store(RunBook):
                 prepare_database(uri)
                 self.client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._experiment()
+                self._furnish()
                 self._take_reference_runs()
         except (*_FAILURES, sqlite3.Error, OSError, ImportError, ValueError) as error:
             raise StoreError(f"cannot open the store {redact(uri)}: {first_line(error)}") from error
@@ -89,6 +92,13 @@ class Store(RunBook):
         if self.uri.startswith(SQLITE_PREFIX):
             location = (self.directory / "artifacts").resolve().as_uri()
         return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+
+    def _furnish(self) -> None:
+        """Give the experiment its views once; what a user changes of them stays."""
+        tags = self.client.get_experiment(self.experiment_id).tags
+        if tags.get(FURNISHED) != VERSION:
+            for name, value in furnishing().items():
+                self.client.set_experiment_tag(self.experiment_id, name, value)
 
     def _take_reference_runs(self) -> None:
         """Log the runs that came with the checkout, if this is its store and lacks some."""
@@ -158,7 +168,8 @@ class Store(RunBook):
         found = self.find_study(study_id_of(record))
         if found is not None:
             return str(found.info.run_id)
-        run = self.client.create_run(self.experiment_id, tags=study_tags(record))
+        start, _ = span_ms(record)
+        run = self.client.create_run(self.experiment_id, start_time=start, tags=study_tags(record))
         params = [Param(name, value) for name, value in study_params(record).items()]
         self.client.log_batch(run.info.run_id, params=params)
         return str(run.info.run_id)
@@ -227,7 +238,8 @@ class Store(RunBook):
 
     def _log_one(self, record: RunRecord, parent: str, attachment: Path | None) -> None:
         tags = {PARENT: parent, **tags_of(record)}
-        run = self.client.create_run(self.experiment_id, tags=tags)
+        start, end = span_ms(record)
+        run = self.client.create_run(self.experiment_id, start_time=start, tags=tags)
         at = run.info.start_time
         self.client.log_batch(
             run.info.run_id,
@@ -237,7 +249,7 @@ class Store(RunBook):
         if attachment is not None and attachment.is_file():
             self.client.log_artifact(run.info.run_id, str(attachment))
         status = "FINISHED" if record.status == "completed" else "FAILED"
-        self.client.set_terminated(run.info.run_id, status)
+        self.client.set_terminated(run.info.run_id, status, end_time=end)
 
     def _held_ids(self, session_ids: set[str | None]) -> set[str]:
         query = f"tags.`{KIND}` = 'configuration'"

@@ -163,7 +163,6 @@ class Registry:
             info = mlflow.xgboost.log_model(
                 booster,
                 name="surrogate",
-                registered_model_name=MODEL_NAME,
                 model_format="json",
                 signature=infer_signature(example, np.zeros(1)),
                 input_example=example,
@@ -173,11 +172,21 @@ class Registry:
             for path in files:
                 mlflow.log_artifact(str(path))
             self._store.log_sources(run.info.run_id, entry.sources)
-        version = str(info.registered_model_version)
-        self._client.update_registered_model(MODEL_NAME, _ABOUT)
-        self._client.update_model_version(MODEL_NAME, version, entry.description)
+        version = self._new_version(info, run.info.run_id, entry.description)
         self._tag(version, _RUN_ID, run.info.run_id)
         return version
+
+    def _new_version(self, info: Any, run_id: str, description: str) -> str:
+        if not self._client.search_registered_models(f"name = '{MODEL_NAME}'"):
+            self._client.create_registered_model(MODEL_NAME, description=_ABOUT)
+        made = self._client.create_model_version(
+            MODEL_NAME,
+            source=info.model_uri,
+            run_id=run_id,
+            model_id=info.model_id,
+            description=description,
+        )
+        return str(made.version)
 
     def _tag(self, version: str, key: str, value: str) -> None:
         self._client.set_model_version_tag(MODEL_NAME, version, key, value)

@@ -23,7 +23,14 @@ class Written:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
-        return {"files": [str(path) for path in self.files], "summary": self.summary}
+        pictures = [str(path) for path in self.files if path.suffix == ".png"]
+        pages = {path.suffix: str(path) for path in self.files if path.suffix != ".png"}
+        return {
+            "html": pages.get(".html"),
+            "markdown": pages.get(".md"),
+            "pictures": pictures,
+            "summary": self.summary,
+        }
 
 
 def write_document(document: Document, output: Path, *, is_live: bool = True) -> Written:
@@ -35,7 +42,7 @@ def write_document(document: Document, output: Path, *, is_live: bool = True) ->
         is_live: Whether the HTML's charts can be opened as interactive ones.
     """
     match output.suffix.lower():
-        case ".html" | ".htm":
+        case ".html":
             return Written(files=(_write(output, render_html(document, is_live=is_live)),))
         case ".md":
             return Written(files=_write_markdown(document, output, prefix=f"{output.stem}-"))
