@@ -38,11 +38,12 @@ def advice_document(reference: str, tracking_uri: str) -> Document:
     confirmed = last_confirmation(made, directory)
     known = known_runs(tracking_uri, made.query.model)
     winner = None if confirmed is None else confirmed["winner"]
+    landscape, *figures = advice_figures(made, winner)
     blocks = [
         _headline(made, confirmed),
         *section("What was asked", _asked(made)),
-        *section("The answer", _candidates(made), *_migration(made)),
-        *section("Why", *_why(explanation), *advice_figures(made, winner)),
+        *section("The answer", landscape, _candidates(made), *_migration(made)),
+        *section("Why", *_why(explanation), *figures),
         *section("Proof", *_proof(made, confirmed, known)),
         *section("How to deploy it", _deploy(made, confirmed, known)),
         *section("How to repeat it", _repeat(made)),
@@ -96,8 +97,8 @@ def _asked(made: Recommendation) -> str:
     return table(("setting", "value"), [(k, v) for k, v in facts.items() if v]) + remarks
 
 
-_HEAD = ("", "engine", "GPUs", "batch", "tok/s", "90 % interval", "tok/s/GPU", "TTFT ms", "TPOT ms",
-         "GB/GPU", "J/Mtok", "$/Mtok", "runs", "known by")  # fmt: skip
+_HEAD = ("choice", "engine", "GPUs", "batch", "tok/s", "90 % interval", "tok/s/GPU", "TTFT ms",
+         "TPOT ms", "GB/GPU", "J/Mtok", "$/Mtok", "runs", "known by")  # fmt: skip
 
 
 def _candidates(made: Recommendation) -> str:

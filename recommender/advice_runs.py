@@ -82,7 +82,7 @@ def recommendation_note(made: Recommendation) -> str:
         )
         for index, c in enumerate(made.candidates)
     ]
-    head = ("", "engine", "GPUs", "batch", "tok/s", "90 % interval")
+    head = ("choice", "engine", "GPUs", "batch", "tok/s", "90 % interval")
     return "\n\n".join(
         [
             inline(made.explanation),

@@ -257,8 +257,9 @@ def _line(
     place = group[0].place
     known = [p for p in group if p.can_run and amount(p) is not None]
     bounded = with_interval and bool(known) and all(p.low and p.high for p in known)
-    # GPU counts double, so each has a marker and a dash of its own
-    marker, dash = line_style(place.n_gpus.bit_length() - 1 + len(place.variant) % 2)
+    # GPU counts double, so each has a marker and a dash of its own; the engines' differ too
+    others = list(ENGINE_COLORS).index(place.engine)
+    marker, dash = line_style(place.n_gpus.bit_length() - 1 + others)
     return Series(
         name=", ".join(filter(None, (place.engine, _gpus(place.n_gpus), place.variant))),
         x=tuple(float(p.place.batch_size) for p in known),
@@ -269,6 +270,7 @@ def _line(
         color=ENGINE_COLORS[place.engine],
         marker=marker,
         dash=dash,
+        is_hollow=others > 0,
     )
 
 

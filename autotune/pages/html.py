@@ -10,10 +10,11 @@ import re
 from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 
 from autotune.charts import png
 from autotune.charts.model import Picture
-from autotune.pages.document import Block, Document, Figure
+from autotune.pages.document import Document, Figure
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -24,6 +25,7 @@ a { color: #0b57a4; } .skip { position: absolute; left: -99rem; } .skip:focus { 
 .scroll { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; }
 th, td { border: 1px solid #767676; padding: .25rem .6rem; text-align: left; }
 th { background: #eee; } pre { background: #f3f3f3; padding: .8rem; overflow-x: auto; }
+nav ul { padding: 0; } nav li { display: inline-block; margin-right: 1.2rem; }
 figure { margin: 1.5rem 0; } figure img { max-width: 100%; height: auto; }
 figcaption { color: #444; font-size: .9rem; max-width: 50rem; }
 @media print { nav, .live { display: none; } h2, figure, tr { break-inside: avoid; } }
@@ -57,14 +59,19 @@ def render_html(document: Document, *, is_live: bool = True) -> str:
     Args:
         is_live: Whether charts can be opened as interactive ones (adds 2 MB of script).
     """
-    body = "\n".join(_block(block, is_live=is_live) for block in document.blocks)
+    seen: dict[str, int] = {}
+    first, *rest = (
+        _figure(block, is_live=is_live) if isinstance(block, Figure) else markdown(block, seen)
+        for block in document.blocks
+    )
+    body = "\n".join([first, _contents(document), *rest])
     title = html.escape(document.title)
     page = (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>{_STYLE}</style></head>\n"
         '<body><a class="skip" href="#content">Skip to the content</a>\n'
-        f'<main id="content"><h1>{title}</h1>\n{_contents(document)}\n{body}\n</main>\n'
+        f'<main id="content"><h1>{title}</h1>\n{body}\n</main>\n'
     )
     return f"{page}{_scripts(document) if is_live else ''}</body></html>\n"
 
@@ -79,13 +86,13 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
 
 
-def _block(block: Block, *, is_live: bool) -> str:
-    return _figure(block, is_live=is_live) if isinstance(block, Figure) else markdown(block)
+def markdown(text: str, seen: dict[str, int] | None = None) -> str:
+    """Return Markdown as HTML; HTML in it is shown, not obeyed.
 
-
-def markdown(text: str) -> str:
-    """Return Markdown as HTML; HTML in it is shown, not obeyed."""
-    return str(_reader().render(text))
+    Args:
+        seen: Counts the page's tables, which are read out by their numbers.
+    """
+    return str(_reader().render(text, {} if seen is None else seen))
 
 
 def _reader() -> MarkdownIt:
@@ -94,6 +101,7 @@ def _reader() -> MarkdownIt:
     reader.add_render_rule("table_open", _open_table)
     reader.add_render_rule("table_close", lambda *_: "</table></div>\n")
     reader.add_render_rule("th_open", _open_head)
+    reader.add_render_rule("fence", _fence)
     return reader
 
 
@@ -102,8 +110,16 @@ def _open_heading(_: Any, tokens: Any, index: int, *__: Any) -> str:
     return f'<{tag} id="{_anchor(tokens[index + 1].content)}">'
 
 
-def _open_table(*_: Any) -> str:
-    return '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>\n'
+def _open_table(_: Any, __: Any, ___: int, ____: Any, seen: Any) -> str:
+    """Open a table that can be scrolled with the keyboard where it is too wide."""
+    seen["tables"] = seen.get("tables", 0) + 1
+    name = f"Table {seen['tables']}"
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table>\n'
+
+
+def _fence(renderer: Any, tokens: Any, index: int, options: Any, seen: Any) -> str:
+    block = str(RendererHTML.fence(renderer, tokens, index, options, seen))
+    return block.replace("<pre>", '<pre tabindex="0">', 1)
 
 
 def _open_head(_: Any, tokens: Any, index: int, *__: Any) -> str:
