@@ -58,6 +58,15 @@ def study_document(study: str, records: Group, *more: Block) -> Document:
     return Document(title=title, blocks=tuple(blocks))
 
 
+def study_excerpt(study: str, records: Group) -> Document:
+    """Return what fits a notebook: the best, the charts, the runs."""
+    if not records:
+        return Document(title=f"Study {study}", blocks=("Nothing was run.",))
+    best = best_of(records, limits_of(records))
+    blocks = (_headline(records, best), *figures(records), runs_table(records))
+    return Document(title=f"Study {study}", blocks=blocks)
+
+
 def limits_of(records: Group) -> Slo:
     """Return the latency limits that the runs were held against."""
     given = [r.environment["slo"] for r in records if "slo" in r.environment]

@@ -25,6 +25,17 @@ class StudyResult:
     remarks: tuple[str, ...]
     slo: Slo = field(default_factory=Slo)
 
+    def __repr__(self) -> str:
+        first = self.verdict[0] if self.verdict else "nothing ran"
+        return f"<StudyResult {self.session_id}: {len(self.records)} configurations; {first}>"
+
+    def _repr_html_(self) -> str:
+        """Show the best, the landscape and the runs in a notebook."""
+        from autotune.pages.html import render_fragment
+        from autotune.study_report import study_excerpt
+
+        return render_fragment(study_excerpt(self.session_id, self.records))
+
     @property
     def best(self) -> RunRecord | None:
         """The configuration of the highest output throughput that meets the latency limits."""

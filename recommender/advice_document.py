@@ -53,6 +53,18 @@ def advice_document(reference: str, tracking_uri: str) -> Document:
     return Document(title=f"{title} {made.recommendation_id}", blocks=tuple(blocks))
 
 
+def advice_excerpt(made: Recommendation) -> Document:
+    """Return what fits a notebook: the answer, its landscape, its reasons, how to deploy it."""
+    blocks: list[Block] = [
+        _headline(made, None),
+        *advice_figures(made)[:1],
+        _candidates(made),
+        inline(made.explanation),
+        code(made.best.command, "sh"),
+    ]
+    return Document(title=f"Recommendation {made.recommendation_id}", blocks=tuple(blocks))
+
+
 def last_confirmation(made: Recommendation, directory: Path) -> Confirmed | None:
     """Return what is kept of the latest confirmation of a recommendation."""
     found = [

@@ -1,6 +1,6 @@
 """``autotune confirm``: runs on this host or from a file, journalled, logged, written down."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from autotune.gpus import detect_gpus
 from autotune.importing import read_file
 from autotune.journal import open_journal
 from autotune.progress import StudyProgress, create_progress
+from autotune.records import RunRecord
 from autotune.spec import MeasurePolicy
 from autotune.study import new_session_id, resolve_host
 from recommender import ledger
@@ -33,11 +34,23 @@ class Budget(NamedTuple):
 def confirm_by_replay(
     reference: str, replay: Path, tracking_uri: str, *, runs: int = 3, stop_regret: float = 0.0
 ) -> Confirmation:
+    """Confirm a recommendation with a file of recorded runs, and log the outcome."""
+    records = read_file(replay).records
+    return confirm_by_records(reference, records, tracking_uri, runs=runs, stop_regret=stop_regret)
+
+
+def confirm_by_records(
+    reference: str,
+    records: Sequence[RunRecord],
+    tracking_uri: str,
+    *,
+    runs: int = 3,
+    stop_regret: float = 0.0,
+) -> Confirmation:
     """Confirm a recommendation with recorded runs, and log the outcome."""
     recommendation = ledger.load(reference, store_directory(tracking_uri))
-    device = Replay(read_file(replay).records)
     budget = Budget(runs, stop_regret)
-    return _confirm(recommendation, device, tracking_uri, budget, new_session_id())
+    return _confirm(recommendation, Replay(records), tracking_uri, budget, new_session_id())
 
 
 def confirm_here(

@@ -76,6 +76,15 @@ def render_html(document: Document, *, is_live: bool = True) -> str:
     return f"{page}{_scripts(document) if is_live else ''}</body></html>\n"
 
 
+def render_fragment(document: Document) -> str:
+    """Return the document's blocks without a page around them, as a notebook shows them."""
+    seen: dict[str, int] = {}
+    return "\n".join(
+        _figure(block, is_live=False) if isinstance(block, Figure) else markdown(block, seen)
+        for block in document.blocks
+    )
+
+
 def _contents(document: Document) -> str:
     headings = [h for b in document.blocks if isinstance(b, str) for h in _HEADING.findall(b)]
     items = "".join(f'<li><a href="#{_anchor(h)}">{html.escape(h)}</a></li>' for h in headings)

@@ -20,7 +20,12 @@ FENCES = {
     "torch": ("autotune/engines/",),
     "transformers": ("autotune/engines/",),
     "accelerate": ("autotune/engines/",),
-    "click": ("autotune/cli.py", "autotune/options.py"),
+    "click": (
+        "autotune/cli.py",
+        "autotune/completion.py",
+        "autotune/options.py",
+        "autotune/terminal.py",
+    ),
     "pooch": ("autotune/downloading.py",),
     "plotly": ("autotune/charts/interactive.py",),
     "markdown_it": ("autotune/pages/html.py",),
