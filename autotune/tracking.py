@@ -205,7 +205,10 @@ class Store(RunBook):
             self.client.log_artifact(run_id, str(path))
         if report:
             self.illustrate(run_id, report)
-        self.client.set_terminated(run_id, "FINISHED" if completed else "KILLED")
+        ends = [end for record in records if (end := span_ms(record)[1]) is not None]
+        self.client.set_terminated(
+            run_id, "FINISHED" if completed else "KILLED", end_time=max(ends, default=None)
+        )
 
     def finish_imported(self, records: Sequence[RunRecord]) -> None:
         """Close the parent runs of the studies that records were imported for."""

@@ -12,6 +12,7 @@ from autotune.charts.landscape import (
     cost_lines,
     energy_lines,
     pareto,
+    points_of,
     speed_lines,
     speed_map,
 )
@@ -60,8 +61,12 @@ def marks_of(made: Recommendation, winner: Mapping[str, Any] | None = None) -> M
     return marks
 
 
-def advice_figures(made: Recommendation, winner: Mapping[str, Any] | None = None) -> list[Figure]:
-    """Return the charts of what was predicted, the landscape first."""
+def advice_figures(
+    made: Recommendation,
+    winner: Mapping[str, Any] | None = None,
+    known: Sequence[RunRecord] = (),
+) -> list[Figure]:
+    """Return the charts of what was predicted, the landscape with known runs over it first."""
     work = made.query.workload
     title = (
         f"{short_name(made.query.model)} on {made.target_gpu}, {work.input_len}/{work.output_len} "
@@ -70,7 +75,11 @@ def advice_figures(made: Recommendation, winner: Mapping[str, Any] | None = None
     points, marks = [_point(c) for c in made.landscape], marks_of(made, winner)
     found: dict[str, Chart | None] = {
         "landscape": speed_lines(
-            points, title=f"{title}: predicted throughput", marks=marks, interval="90 % interval"
+            points,
+            title=f"{title}: throughput",
+            marks=marks,
+            interval="90 % interval",
+            measured=points_of(measured_cells(made, known).values()),
         )
     }
     for engine in sorted({p.place.engine for p in points}):

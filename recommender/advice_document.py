@@ -38,7 +38,7 @@ def advice_document(reference: str, tracking_uri: str) -> Document:
     confirmed = last_confirmation(made, directory)
     known = known_runs(tracking_uri, made.query.model)
     winner = None if confirmed is None else confirmed["winner"]
-    landscape, *figures = advice_figures(made, winner)
+    landscape, *figures = advice_figures(made, winner, known)
     blocks = [
         _headline(made, confirmed),
         *section("What was asked", _asked(made)),

@@ -83,11 +83,17 @@ def _point(record: RunRecord) -> Point:
 
 
 def speed_lines(
-    points: Sequence[Point], *, title: str, marks: Marks | None = None, interval: str = ""
+    points: Sequence[Point],
+    *,
+    title: str,
+    marks: Marks | None = None,
+    interval: str = "",
+    measured: Sequence[Point] = (),
 ) -> Lines:
     """Draw throughput over batch size, a line for each engine start.
 
     Args:
+        measured: What came of predicted points, drawn over them.
         interval: What the intervals are; named ones are bands, others whiskers.
     """
     shown = [_line(group, _speed, is_band=bool(interval)) for group in _starts(points)]
@@ -99,6 +105,8 @@ def speed_lines(
         series.append(
             Series(name="cannot run", x=x, y=zeros, marker="cross", dash="none", size=8.0)
         )
+    if measured:
+        series.append(_measured(measured))
     series += _rings(points, marks or {}, _speed)
     band = f" Shaded: {interval}." if interval else " Whiskers: 95 % confidence intervals."
     return Lines(
@@ -271,6 +279,17 @@ def _line(
         marker=marker,
         dash=dash,
         is_hollow=others > 0,
+    )
+
+
+def _measured(points: Sequence[Point]) -> Series:
+    return Series(
+        name="measured",
+        x=tuple(float(p.place.batch_size) for p in points),
+        y=tuple(p.output_throughput or 0.0 for p in points),
+        dash="none",
+        size=4.5,
+        labels=tuple(map(_name, points)),
     )
 
 

@@ -23,7 +23,7 @@ _MARKERS = {
 }
 _DASHES = {"solid": "-", "dash": "--", "dashdot": "-.", "dot": ":", "none": ""}
 _HEAT = "cividis"
-_NUMBERS = "{x:,g}"
+_NUMBERS = "{x:,.10g}"
 Drawn = Lines | HeatMap | Boxes
 
 

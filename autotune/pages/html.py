@@ -19,10 +19,11 @@ from autotune.pages.document import Document, Figure
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 0; }
-main { max-width: 62rem; margin: 0 auto; padding: 1rem; }
+main { max-width: 70rem; margin: 0 auto; padding: 1rem; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #767676; }
 a { color: #0b57a4; } .skip { position: absolute; left: -99rem; } .skip:focus { left: 1rem; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; margin: 1rem 0; font-size: .9rem; }
 th, td { border: 1px solid #767676; padding: .25rem .6rem; text-align: left; }
 th { background: #eee; } pre { background: #f3f3f3; padding: .8rem; overflow-x: auto; }
 nav ul { padding: 0; } nav li { display: inline-block; margin-right: 1.2rem; }
