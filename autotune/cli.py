@@ -466,7 +466,7 @@ def ui(port: int, tracking_uri: str) -> None:
 
     store = Store(tracking_uri)
     log_pending(store)
-    illustrate(store)
+    illustrate(store, lambda text: click.echo(text, err=True))
     for view in VIEWS:
         click.echo(f"{view.name}: {address(store.experiment_id, view, port)}", err=True)
     with terminable():

@@ -1,6 +1,7 @@
 """``autotune run``: a study with its journal, its engines and its store."""
 
 import contextlib
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,11 +50,11 @@ class StoreLog:
             self._store = None
             self.remarks.append(f"{error}; `autotune import` the journal once it is back")
 
-    def finish(self, result: StudyResult, *, completed: bool) -> None:
-        """Close the study's parent run with its summary, its report and pictures."""
+    def finish(self, result: StudyResult, *, completed: bool) -> StudyResult:
+        """Close the study's parent run with its summary and its report; name that in the result."""
         self._watch.close()
         if self._store is None or not result.records:
-            return
+            return result
         from autotune.pages.writing import write_document
         from autotune.study_report import study_document
 
@@ -71,6 +72,7 @@ class StoreLog:
                 report=report,
                 artifacts=[result.journal],
             )
+        return dataclasses.replace(result, report=report[0])
 
 
 def run_study(
@@ -111,7 +113,7 @@ def run_study(
             completed = True
         finally:
             result = _result(study, log, settings.slo)
-            log.finish(result, completed=completed)
+            result = log.finish(result, completed=completed)
     return result
 
 

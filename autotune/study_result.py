@@ -16,6 +16,7 @@ class StudyResult:
     Attributes:
         records: Everything the journal holds, earlier sessions included.
         remarks: What the user should know, a sentence each.
+        report: The page that was written and logged, if there is a store.
         slo: Latency limits, held against each record's means (``mean_ttft_ms``, ``mean_tpot_ms``).
     """
 
@@ -24,6 +25,7 @@ class StudyResult:
     records: tuple[RunRecord, ...]
     remarks: tuple[str, ...]
     slo: Slo = field(default_factory=Slo)
+    report: Path | None = None
 
     def __repr__(self) -> str:
         first = self.verdict[0] if self.verdict else "nothing ran"
@@ -68,7 +70,8 @@ class StudyResult:
         """A few lines for a terminal."""
         n_failed = sum(record.status != "completed" for record in self.records)
         head = f"{len(self.records)} configurations, {n_failed} failed; journal {self.journal}"
-        return "\n".join([head, *self.verdict, *self.remarks])
+        page = [] if self.report is None else [f"report: {self.report}"]
+        return "\n".join([head, *self.verdict, *self.remarks, *page])
 
 
 def _place(record: RunRecord) -> str:

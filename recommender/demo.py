@@ -77,7 +77,6 @@ def run_demo(
     )
     show(confirmation_view(confirmation))
     echo("\nEvery run, the surrogate and the recommendations are in MLflow:  autotune ui")
-    echo(f"To attach to a ticket:  autotune report {made.recommendation_id} --output report.html")
     return confirmation
 
 

@@ -20,9 +20,15 @@ from recommender.advice_runs import RECOMMENDATION
 MOST: Final = 40
 
 
-def illustrate(store: Store, most: int = MOST) -> int:
-    """Give the latest studies and recommendations that have no report one; return how many."""
+def illustrate(store: Store, announce: Callable[[str], None], most: int = MOST) -> int:
+    """Give the latest studies and recommendations that have no report one; return how many.
+
+    Args:
+        announce: Is told how many there are, before it takes its time.
+    """
     waiting = [*_studies(store), *_recommendations(store)][:most]
+    if waiting:
+        announce(f"drawing the reports of {len(waiting)} runs that have none (about a second each)")
     with counting("drawing reports", len(waiting)) as advance:
         for make in waiting:
             make()

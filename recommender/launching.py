@@ -12,8 +12,11 @@ def command(configuration: Configuration, model_path: str | None = None) -> str:
     if configuration.engine != "hf":
         return serve_line(configuration, model_path)
     model, n_gpus = model_path or configuration.model, configuration.n_gpus
+    batch = f"(prompts, batch_size={configuration.batch_size})"
+    if configuration.gpu.startswith("CPU:"):
+        return f'pipeline("text-generation", model="{model}"){batch}'
     visible = ",".join(str(index) for index in range(n_gpus))
     return (
         f'CUDA_VISIBLE_DEVICES={visible}: pipeline("text-generation", model="{model}", '
-        f'device_map="auto")(prompts, batch_size={configuration.batch_size})'
+        f'device_map="auto"){batch}'
     )
