@@ -137,6 +137,6 @@ def test_a_recommendation_its_confirmation_and_its_page_belong_together(
     assert above.info.run_id in below.data.tags["mlflow.note.content"]
     assert above.data.metrics["measured_output_throughput"] > 0
     pages = {Path(item.path).name for item in client.list_artifacts(above.info.run_id, "report")}
-    assert {"report.html", "report.md", "landscape.png", "predicted.png", "regret.png"} <= pages
+    assert {"report.html", "report.md", "landscape.png", "predicted.png"} <= pages
     everything = client.search_runs([above.info.experiment_id])
     assert {run.info.status for run in everything} == {"FINISHED"}

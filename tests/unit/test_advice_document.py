@@ -10,15 +10,20 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autotune.charts.model import Lines
 from autotune.cli import main
 from autotune.pages.document import Figure
 from autotune.spec import Slo, Workload
 from recommender import ledger
+from recommender.advice_charts import proof_figures
 from recommender.advice_document import advice_document
 from recommender.asking import recommend_line
+from recommender.confirm import confirm
+from recommender.devices import Replay
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.query import OBJECTIVES, Query
 from recommender.recommend import Recommendation, recommend
+from tests.records import record
 
 QUERIES = st.builds(
     Query,
@@ -83,6 +88,25 @@ def test_an_unconfirmed_one_has_every_section(made: tuple[Recommendation, str]) 
     assert "A100-80GB to H100-80GB" in text
     figures = [block.name for block in document.blocks if isinstance(block, Figure)]
     assert figures == ["landscape", "map-vllm", "pareto", "energy", "cost"]
+
+
+def test_a_known_landscape_shows_regret_beside_tpe() -> None:
+    runs = [
+        record(batch_size=2**k, output_throughput=170.0 * 2**k / (1 + 2**k / 60), session_id=None)
+        for k in range(9)
+    ]
+    query = Query(model=runs[0].model, target_gpu="H200", max_gpus=1, max_batch_size=256)
+    predictor = Predictor.load(PRETRAINED)
+    advice = recommend(query, predictor)
+    done = confirm(advice, Replay(runs), predictor, runs=3).to_dict()
+    predicted, regret = (figure.chart for figure in proof_figures(advice, done, runs))
+    assert "of 9 measurements lie inside" in predicted.alt
+    assert isinstance(regret, Lines)
+    ours, theirs = regret.series
+    assert ours.y[-1] == pytest.approx(0.0, abs=3)
+    assert list(ours.y) == sorted(ours.y, reverse=True)
+    assert theirs.name == "Optuna TPE (mean of 10)"
+    assert [f.name for f in proof_figures(advice, done, runs[:2])] == []
 
 
 def test_the_command_writes_what_it_says(made: tuple[Recommendation, str], tmp_path: Path) -> None:
