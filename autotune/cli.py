@@ -200,11 +200,15 @@ def train(promote: str, rollback: bool, tracking_uri: str, as_json: bool) -> Non
       autotune train
       autotune train --rollback
     """
+    from autotune.progress import busy
     from recommender.training import roll_back, train_and_register
 
-    done = (
-        roll_back(tracking_uri) if rollback else train_and_register(tracking_uri, promote=promote)
-    )
+    with busy("training the surrogate, then the duel"):
+        done = (
+            roll_back(tracking_uri)
+            if rollback
+            else train_and_register(tracking_uri, promote=promote)
+        )
     if as_json:
         echo_json(done.to_dict())
     else:
@@ -234,9 +238,11 @@ def evaluate(
     Example:
       autotune evaluate --protocol migration --data runs.jsonl --engine vllm
     """
+    from autotune.progress import busy
     from recommender.evaluating import evaluate_data, evaluation_table
 
-    done = evaluate_data(data, tracking_uri, protocol=protocol, engine=engine)
+    with busy("fitting without each fold, then choosing in it"):
+        done = evaluate_data(data, tracking_uri, protocol=protocol, engine=engine)
     for remark in done.remarks:
         click.echo(remark, err=True)
     if as_json:

@@ -121,3 +121,15 @@ def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
 
     with counter(what, total) as advance:
         yield advance
+
+
+@contextlib.contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Show meanwhile that something goes on, and for how long; nothing away from a terminal."""
+    if not is_live():
+        yield
+        return
+    from autotune.live import spinner
+
+    with spinner(what):
+        yield

@@ -1,7 +1,5 @@
 """``autotune run``: a study with its journal, its engines and its store."""
 
-import contextlib
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +7,7 @@ from typing import TYPE_CHECKING
 from autotune.bench import Bench, BenchSettings, tail_path
 from autotune.cache import default_uri, store_directory
 from autotune.errors import InvalidConfigError, StoreError
+from autotune.finishing import Watch, finish_study
 from autotune.journal import open_journal
 from autotune.progress import create_progress
 from autotune.records import RunRecord
@@ -34,8 +33,7 @@ class StoreLog:
         self.remarks: list[str] = []
         self._store = store
         self._log_dir = log_dir
-        self._watch = contextlib.ExitStack()
-        self._is_watching = False
+        self._watch = Watch()
 
     def log(self, records: Sequence[RunRecord]) -> None:
         """Log records; the first failure is noted and ends the logging."""
@@ -43,9 +41,7 @@ class StoreLog:
             return
         try:
             self._store.log(records, attachment=lambda r: tail_path(self._log_dir, r))
-            if records and not self._is_watching:
-                self._is_watching = True
-                self._watch.enter_context(self._store.watch(self._store.study_run(records[0])))
+            self._watch.begin(self._store, records)
         except StoreError as error:
             self._store = None
             self.remarks.append(f"{error}; `autotune import` the journal once it is back")
@@ -53,26 +49,9 @@ class StoreLog:
     def finish(self, result: StudyResult, *, completed: bool) -> StudyResult:
         """Close the study's parent run with its summary and its report; name that in the result."""
         self._watch.close()
-        if self._store is None or not result.records:
+        if self._store is None:
             return result
-        from autotune.pages.writing import write_document
-        from autotune.study_report import study_document
-
-        document = study_document(result.session_id, result.records)
-        report = write_document(
-            document, self._store.directory / "reports" / result.session_id
-        ).files
-        # What is missing here can be made again from the journal.
-        with contextlib.suppress(StoreError):
-            self._store.finish_study(
-                result.session_id,
-                result.records,
-                completed=completed,
-                verdict=result.verdict,
-                report=report,
-                artifacts=[result.journal],
-            )
-        return dataclasses.replace(result, report=report[0])
+        return finish_study(self._store, result, completed=completed)
 
 
 def run_study(

@@ -1,23 +1,21 @@
 """Runs of one MLflow experiment: found by their tags, described, illustrated and linked."""
 
+import abc
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, ViewType
+from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
-from autotune.run_layout import DOCUMENT_ID, KIND, NOTE, PARENT, STUDY_ID, Source
+from autotune.run_layout import DOCUMENT_ID, KIND, NOTE, STUDY_ID, Source
 
 REPORT_FOLDER, ILLUSTRATED = "report", "autotune.has_report"
-_PAGE = 1000
-_LONGEST_PARAM = 6000
 _SAMPLE_S = 1.0
 
 
-class RunBook:
+class RunBook(abc.ABC):
     """The runs of one experiment.
 
     Attributes:
@@ -29,65 +27,19 @@ class RunBook:
     experiment_id: str
     uri: str
 
-    def search(self, query: str) -> Iterator[Run]:
+    @abc.abstractmethod
+    def _search(self, query: str) -> Iterator[Run]:
         """Yield the runs that an MLflow filter finds, the newest first."""
-        token = None
-        while True:
-            page = self.client.search_runs(
-                [self.experiment_id], query, ViewType.ACTIVE_ONLY, _PAGE, page_token=token
-            )
-            yield from page
-            token = page.token
-            if not token:
-                return
 
     def find_study(self, study_id: str) -> Run | None:
         """Return the parent run of a study: its own, or the confirmation that ran it."""
         query = f"tags.`{KIND}` != 'configuration' and tags.`{STUDY_ID}` = '{study_id}'"
-        return next(self.search(query), None)
+        return next(self._search(query), None)
 
     def find_document(self, kind: str, document_id: str) -> str | None:
         """Return the id of a logged document's run."""
         query = f"tags.`{KIND}` = '{kind}' and tags.`{DOCUMENT_ID}` = '{document_id}'"
-        return next((str(run.info.run_id) for run in self.search(query)), None)
-
-    def log_document(
-        self,
-        *,
-        kind: str,
-        name: str,
-        document_id: str,
-        params: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        note: str,
-        artifacts: Iterable[Path],
-        parent: str | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> str:
-        """Log a run that is not a configuration (a recommendation, a training); return its id.
-
-        A document that is there already is left as it is.
-
-        Args:
-            parent: Id of the run that it belongs under.
-        """
-        found = self.find_document(kind, document_id)
-        if found is not None:
-            return found
-        own = {KIND: kind, DOCUMENT_ID: document_id, "mlflow.runName": name, NOTE: note}
-        above = {} if parent is None else {PARENT: parent}
-        run = self.client.create_run(self.experiment_id, tags={**(tags or {}), **above, **own})
-        run_id = str(run.info.run_id)
-        at = run.info.start_time
-        self.client.log_batch(
-            run_id,
-            params=[Param(k, str(v)[:_LONGEST_PARAM]) for k, v in params.items()],
-            metrics=[Metric(k, v, at, 0) for k, v in metrics.items()],
-        )
-        for path in artifacts:
-            self.client.log_artifact(run_id, str(path))
-        self.client.set_terminated(run_id)
-        return run_id
+        return next((str(run.info.run_id) for run in self._search(query)), None)
 
     def amend(
         self,
@@ -128,7 +80,7 @@ class RunBook:
 
     def without_report(self, kind: str) -> Iterator[tuple[str, str]]:
         """Yield study or document id and run id of the runs that have no report, newest first."""
-        for run in self.search(f"tags.`{KIND}` = '{kind}'"):
+        for run in self._search(f"tags.`{KIND}` = '{kind}'"):
             tags = run.data.tags
             own = tags.get(DOCUMENT_ID, tags.get(STUDY_ID))
             if ILLUSTRATED not in tags and own is not None:

@@ -9,11 +9,12 @@ import contextlib
 import fcntl
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param, Run
+from mlflow.entities import Experiment, Metric, Param, Run, ViewType
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,7 +23,9 @@ from autotune.errors import InvalidRecordError, StoreError
 from autotune.records import RunRecord
 from autotune.reference_runs import reference_folder, study_tags_of, supply
 from autotune.run_layout import (
+    DOCUMENT_ID,
     KIND,
+    NOTE,
     PARENT,
     RECORD_ID,
     STUDY_ID,
@@ -52,6 +55,7 @@ __all__ = ["EXPERIMENT", "Store", "redact", "serve_ui"]
 EXPERIMENT = "autotune"
 # MLflow lets the database's own errors through in places.
 _FAILURES = (MlflowException, SQLAlchemyError)
+_PAGE = 1000
 _GIVEN = "autotune.reference_runs"
 
 
@@ -223,7 +227,7 @@ class Store(RunBook):
         """Read every record out of MLflow and refresh the cache."""
         query = f"tags.`{KIND}` = 'configuration'"
         try:
-            records = [_record(run) for run in self.search(query)]
+            records = [_record(run) for run in self._search(query)]
         except _FAILURES as error:
             raise StoreError(
                 f"cannot read the store {redact(self.uri)}: {first_line(error)}"
@@ -231,6 +235,44 @@ class Store(RunBook):
         records.reverse()
         self.cache.replace(records)
         return records
+
+    def log_document(
+        self,
+        *,
+        kind: str,
+        name: str,
+        document_id: str,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        note: str,
+        artifacts: Iterable[Path],
+        parent: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Log a run that is not a configuration (a recommendation, a training); return its id.
+
+        A document that is there already is left as it is.
+
+        Args:
+            parent: Id of the run that it belongs under.
+            tags: Further tags.
+        """
+        found = self.find_document(kind, document_id)
+        if found is not None:
+            return found
+        above = {} if parent is None else {PARENT: parent}
+        own = {KIND: kind, DOCUMENT_ID: document_id, "mlflow.runName": name, NOTE: note}
+        all_tags = {**(tags or {}), **above, **own}
+        run_id = str(self.client.create_run(self.experiment_id, tags=all_tags).info.run_id)
+        self.client.log_batch(
+            run_id,
+            params=[Param(k, str(v)[:6000]) for k, v in params.items()],
+            metrics=[Metric(k, v, 0, 0) for k, v in metrics.items()],
+        )
+        for path in artifacts:
+            self.client.log_artifact(run_id, str(path))
+        self.client.set_terminated(run_id)
+        return run_id
 
     def _parent(self, record: RunRecord, known: dict[str, str]) -> str:
         """Return the parent run's id, looked up once a study."""
@@ -258,7 +300,18 @@ class Store(RunBook):
         query = f"tags.`{KIND}` = 'configuration'"
         if _is_one_study(session_ids):
             query += f" and tags.`{STUDY_ID}` = '{next(iter(session_ids))}'"
-        return {run.data.tags[RECORD_ID] for run in self.search(query)}
+        return {run.data.tags[RECORD_ID] for run in self._search(query)}
+
+    def _search(self, query: str) -> Iterator[Run]:
+        token = None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id], query, ViewType.ACTIVE_ONLY, _PAGE, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from autotune.pages.document import code, inline, table
 from autotune.run_layout import STUDY_ID, short_name
 from autotune.tracking_api import DocumentStore
 from recommender.candidates import Candidate
-from recommender.ledger import CONFIRMED, FOLDER, from_dict
+from recommender.ledger import FOLDER, from_dict, is_confirmation
 from recommender.migration import Migration
 from recommender.recommend import Recommendation
 
@@ -31,7 +31,7 @@ def log_pending(store: DocumentStore) -> int:
     pending = [path for path in sorted(folder.glob("*.json")) if path.stem not in done]
     for path in sorted(pending, key=lambda p: p.stem):
         document = json.loads(path.read_text(encoding="utf-8"))
-        if path.stem.endswith(CONFIRMED):
+        if is_confirmation(path):
             _log_confirmation(store, path, document)
         else:
             _log_recommendation(store, path, from_dict(document))

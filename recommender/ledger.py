@@ -19,7 +19,7 @@ from recommender.query import Query
 from recommender.recommend import Recommendation
 
 FOLDER = "recommendations"
-CONFIRMED = "-confirmed"
+_CONFIRMED = "-confirmed"
 
 
 def save(recommendation: Recommendation, directory: Path) -> Path:
@@ -51,7 +51,7 @@ def load(reference: str, directory: Path) -> Recommendation:
         path = directory / FOLDER / f"{Path(reference).name}.json"
     if not path.is_file():
         known = sorted(
-            p.stem for p in (directory / FOLDER).glob("*.json") if not p.stem.endswith(CONFIRMED)
+            p.stem for p in (directory / FOLDER).glob("*.json") if not p.stem.endswith(_CONFIRMED)
         )
         hint = f"; known: {', '.join(known[-5:])}" if known else "; `autotune recommend` makes one"
         raise InvalidConfigError(f"no recommendation {reference!r} in {directory / FOLDER}{hint}")
@@ -89,7 +89,7 @@ def from_dict(data: Mapping[str, Any]) -> Recommendation:
 
 def save_confirmation(document: Mapping[str, Any], directory: Path) -> Path:
     """Write a confirmation, its session's id in it, under a store's directory; return the file."""
-    name = f"{document['recommendation_id']}-{document['session_id']}{CONFIRMED}.json"
+    name = f"{document['recommendation_id']}-{document['session_id']}{_CONFIRMED}.json"
     path = directory / FOLDER / name
     write_atomically(path, json.dumps(document, indent=1, allow_nan=False))
     return path
@@ -102,10 +102,15 @@ def load_confirmations(directory: Path) -> list[dict[str, Any]]:
         InvalidConfigError: When a file is not one.
     """
     found = []
-    for path in (directory / FOLDER).glob(f"*{CONFIRMED}.json"):
+    for path in (directory / FOLDER).glob(f"*{_CONFIRMED}.json"):
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             found.append((document["session_id"], path.stem, document))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidConfigError(f"{path} is not a confirmation: {error!r}") from error
     return [document for _, _, document in sorted(found, key=lambda item: item[:2])]
+
+
+def is_confirmation(path: Path) -> bool:
+    """Whether a file of the folder is a confirmation; the others are recommendations."""
+    return path.stem.endswith(_CONFIRMED)

@@ -94,12 +94,13 @@ def speed_lines(
 
     Args:
         measured: What came of predicted points, drawn over them.
-        interval: What the intervals are; named ones are bands, others whiskers.
+        interval: What the intervals of predicted points are, which are bands; whiskers otherwise,
+            and crosses where a run failed.
     """
     shown = [_line(group, _speed, is_band=bool(interval)) for group in _starts(points)]
     series = [s for s in shown if s.x]
     failed = sorted({p.place.batch_size for p in points if not p.can_run})
-    if failed:
+    if failed and not interval:
         zeros = (0.0,) * len(failed)
         x = tuple(map(float, failed))
         series.append(
@@ -134,8 +135,9 @@ def speed_map(points: Sequence[Point], *, title: str, marks: Marks | None = None
         if (place.n_gpus, place.batch_size) in cells
     )
     hatched = f" Hatched: {len(unfit)} configurations cannot run." if unfit else ""
+    legend = " (hatched: cannot run)" if unfit else ""
     return HeatMap(
-        title=title,
+        title=f"{title}{legend}",
         x_label=BATCH,
         y_label="GPUs",
         value_label="generated tok/s",

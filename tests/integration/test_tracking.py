@@ -102,7 +102,7 @@ def test_imported_studies_are_finished_and_say_what_they_hold(tmp_path: Path) ->
     store.log(rows)
     store.finish_imported(rows)
     store.finish_imported(rows)
-    parents = list(store.search(f"tags.`{KIND}` = 'study'"))
+    parents = list(store._search(f"tags.`{KIND}` = 'study'"))
     assert {run.info.status for run in parents} == {"FINISHED"}
     [study] = [run for run in parents if run.data.tags["source"] == "test"]
     assert study.data.metrics["n_failed"] == 1
@@ -115,7 +115,7 @@ def test_a_run_has_the_time_it_ran_and_a_failed_one_its_reason(tmp_path: Path) -
     store = Store(f"sqlite:///{tmp_path}/mlflow.db")
     store.log([record(measure_s=2.5), record(**FAILED)])
     good, bad = sorted(
-        store.search(f"tags.`{KIND}` = 'configuration'"), key=lambda run: str(run.info.status),
+        store._search(f"tags.`{KIND}` = 'configuration'"), key=lambda run: str(run.info.status),
         reverse=True,
     )  # fmt: skip
     assert good.info.start_time == 1767225600000

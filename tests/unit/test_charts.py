@@ -65,7 +65,7 @@ def test_both_drawers_draw_it_and_it_has_words(name: str) -> None:
     assert png.render(chart) == picture
     figure = json.loads(figure_json(chart).replace("<\\/", "</"))
     assert figure["data"]
-    assert figure["layout"]["title"]["text"] == "t"
+    assert figure["layout"]["title"]["text"].startswith("t")
 
 
 def test_lines_have_a_start_each_and_say_what_failed() -> None:
