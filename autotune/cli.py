@@ -5,17 +5,14 @@ Results go to standard output, progress and remarks to standard error. Exit code
 """
 
 import json
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from autotune import __version__
 from autotune.cache import default_uri
-from autotune.errors import AutotuneError
+from autotune.completion import complete_gpu, complete_model, complete_reference
 from autotune.options import (
     confirm_options,
     json_option,
@@ -27,37 +24,7 @@ from autotune.options import (
     train_options,
     workload_options,
 )
-
-_Command = Callable[..., Any]
-
-
-class AutotuneGroup(click.Group):
-    """A group that turns autotune's errors into a sentence and an exit code, and suggests names."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except AutotuneError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("Interrupted; everything measured so far is kept.", err=True)
-            ctx.exit(130)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Look a command up, naming the nearest when there is none of that name."""
-        from autotune.errors import did_you_mean
-
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}.{did_you_mean(args[0], self.list_commands(ctx))}")
-        return super().resolve_command(ctx, args)
-
-
-def _echo_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
+from autotune.terminal import AutotuneGroup, echo_json, hint, show, terminable
 
 
 @click.group(
@@ -70,16 +37,28 @@ def main() -> None:
 
     \b
     Start here:
+      autotune doctor
       autotune demo
       autotune recommend --model meta-llama/Llama-3.1-8B --target-gpu H100
+
+    \b
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
 
 
 @main.command()
 @click.argument("study", required=False, type=click.Path(path_type=Path))
-@click.option("--model", help="Catalogue name, or a directory with a config.json.")
+@click.option(
+    "--model",
+    shell_complete=complete_model,
+    help="Catalogue name, or a directory with a config.json.",
+)
 @click.option("--engine", "engines", help="Engines, comma separated: vllm, hf.  [default: vllm]")
-@click.option("--gpu", help="The GPU this host must have.  [default: what is here]")
+@click.option(
+    "--gpu",
+    shell_complete=complete_gpu,
+    help="The GPU this host must have.  [default: what is here]",
+)
 @click.option(
     "--n-gpus", callback=read_counts, help="GPUs of one replica: 1,2 or 1:8.  [default: 1]"
 )
@@ -143,7 +122,7 @@ def run(
             spec, journal=journal, resume=resume, tracking_uri=tracking_uri, surrogate=surrogate
         )
     if as_json:
-        _echo_json([record.to_dict() for record in result.records])
+        echo_json([record.to_dict() for record in result.records])
     else:
         click.echo(result.summary)
     if result.best is None:
@@ -199,7 +178,7 @@ def import_(
         paths, tracking_uri, format_name=format_name, options=options, download=download
     )
     if as_json:
-        _echo_json(summary.to_dict())
+        echo_json(summary.to_dict())
     else:
         click.echo(summary.text)
     if summary.n_rejected:
@@ -221,13 +200,17 @@ def train(promote: str, rollback: bool, tracking_uri: str, as_json: bool) -> Non
       autotune train
       autotune train --rollback
     """
+    from autotune.progress import busy
     from recommender.training import roll_back, train_and_register
 
-    done = (
-        roll_back(tracking_uri) if rollback else train_and_register(tracking_uri, promote=promote)
-    )
+    with busy("training the surrogate, then the duel"):
+        done = (
+            roll_back(tracking_uri)
+            if rollback
+            else train_and_register(tracking_uri, promote=promote)
+        )
     if as_json:
-        _echo_json(done.to_dict())
+        echo_json(done.to_dict())
     else:
         click.echo(done.text)
 
@@ -255,15 +238,17 @@ def evaluate(
     Example:
       autotune evaluate --protocol migration --data runs.jsonl --engine vllm
     """
+    from autotune.progress import busy
     from recommender.evaluating import evaluate_data, evaluation_table
 
-    done = evaluate_data(data, tracking_uri, protocol=protocol, engine=engine)
+    with busy("fitting without each fold, then choosing in it"):
+        done = evaluate_data(data, tracking_uri, protocol=protocol, engine=engine)
     for remark in done.remarks:
         click.echo(remark, err=True)
     if as_json:
-        _echo_json(done.rows)
+        echo_json(done.rows)
     else:
-        _print(evaluation_table(done.rows))
+        show(evaluation_table(done.rows))
 
 
 @main.command()
@@ -322,19 +307,21 @@ def recommend(
     )
     answer = made.to_dict()
     if not as_json:
+        from recommender.context import has_store
         from recommender.tables import recommendation_view
 
-        _print(recommendation_view(made))
+        show(recommendation_view(made))
+        hint(is_first=not has_store(tracking_uri))
     if confirm_runs:
         answer["confirmation"] = _confirm_here(
             made.recommendation_id, tracking_uri, confirm_runs, quiet=as_json
         )
     if as_json:
-        _echo_json(answer)
+        echo_json(answer)
 
 
 @main.command()
-@click.argument("recommendation")
+@click.argument("recommendation", shell_complete=complete_reference)
 @click.option("--top", type=click.IntRange(min=1), help="Candidates to explain.  [default: all]")
 @tracking_uri_option
 @json_option
@@ -352,13 +339,13 @@ def explain(recommendation: str, top: int | None, tracking_uri: str, as_json: bo
 
     made = explain_recommendation(recommendation, tracking_uri, top=top)
     if as_json:
-        _echo_json(made.to_dict())
+        echo_json(made.to_dict())
     else:
-        _print(explanation_view(made))
+        show(explanation_view(made))
 
 
 @main.command()
-@click.argument("recommendation")
+@click.argument("recommendation", shell_complete=complete_reference)
 @confirm_options
 @set_option
 @tracking_uri_option
@@ -402,10 +389,34 @@ def confirm(
                 knobs=knobs_by_engine(knobs),
             )
     if as_json:
-        _echo_json(made.to_dict())
+        echo_json(made.to_dict())
     else:
-        _print(confirmation_view(made))
+        show(confirmation_view(made))
     if made.winner is None:
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
+@tracking_uri_option
+@json_option
+def doctor(tracking_uri: str, as_json: bool) -> None:
+    """Check Python, engines, GPUs, driver, store and surrogate, and say what to do.
+
+    Exit code 1 if something stands in the way.
+
+    \b
+    Example:
+      autotune doctor
+    """
+    from autotune.doctor import check_table, examine
+    from recommender.health import surrogate_check
+
+    checks = [*examine(tracking_uri), surrogate_check(tracking_uri)]
+    if as_json:
+        echo_json([check.to_dict() for check in checks])
+    else:
+        show(check_table(checks))
+    if any(check.state == "problem" for check in checks):
         raise click.exceptions.Exit(1)
 
 
@@ -421,9 +432,9 @@ def gpus(as_json: bool) -> None:
     from autotune.catalog_views import gpu_rows, gpu_table
 
     if as_json:
-        _echo_json(gpu_rows())
+        echo_json(gpu_rows())
     else:
-        _print(gpu_table())
+        show(gpu_table())
 
 
 @main.command()
@@ -439,9 +450,9 @@ def models(filter_text: str, as_json: bool) -> None:
     from autotune.catalog_views import model_rows, model_table
 
     if as_json:
-        _echo_json(model_rows(filter_text))
+        echo_json(model_rows(filter_text))
     else:
-        _print(model_table(filter_text))
+        show(model_table(filter_text))
 
 
 @main.command()
@@ -454,10 +465,16 @@ def ui(port: int, tracking_uri: str) -> None:
     Example:
       autotune ui --port 5001
     """
+    from autotune.saved_views import VIEWS, address
     from autotune.tracking import Store, serve_ui
-    from recommender.ledger import log_pending
+    from recommender.advice_runs import log_pending
+    from recommender.illustrating import illustrate
 
-    log_pending(Store(tracking_uri))
+    store = Store(tracking_uri)
+    log_pending(store)
+    illustrate(store, lambda text: click.echo(text, err=True))
+    for view in VIEWS:
+        click.echo(f"{view.name}: {address(store.experiment_id, view, port)}", err=True)
     with terminable():
         raise click.exceptions.Exit(serve_ui(tracking_uri, port))
 
@@ -469,28 +486,34 @@ def ui(port: int, tracking_uri: str) -> None:
     help="Only build the demo's model in this directory.",
 )
 @tracking_uri_option
-def demo(model_only: Path | None, tracking_uri: str) -> None:
+@json_option
+def demo(model_only: Path | None, tracking_uri: str, as_json: bool) -> None:
     """Do the whole job in small: study a tiny model here, train, recommend, confirm.
 
     \b
     Example:
       autotune demo
     """
-    from autotune.demo_model import build_demo_model
-
     if model_only is not None:
-        click.echo(build_demo_model(model_only))
+        from autotune.demo_model import build_demo_model
+
+        built = str(build_demo_model(model_only))
+        echo_json({"model": built}) if as_json else click.echo(built)
         return
     from recommender.demo import run_demo
 
     with terminable():
-        run_demo(tracking_uri, echo=click.echo, show=_print)
+        if as_json:
+            echo_json(run_demo(tracking_uri).to_dict())
+        else:
+            run_demo(tracking_uri, echo=click.echo, show=show)
 
 
 @main.command()
 @click.argument("output", type=click.Path(path_type=Path, dir_okay=False, writable=True))
 @tracking_uri_option
-def export(output: Path, tracking_uri: str) -> None:
+@json_option
+def export(output: Path, tracking_uri: str, as_json: bool) -> None:
     """Write every run of the store as RunRecords: JSON lines, or CSV if OUTPUT ends in .csv.
 
     \b
@@ -499,42 +522,52 @@ def export(output: Path, tracking_uri: str) -> None:
     """
     from autotune.exporting import export_runs
 
-    click.echo(f"{export_runs(output, tracking_uri)} runs written to {output}")
+    count = export_runs(output, tracking_uri)
+    if as_json:
+        echo_json({"runs": count, "output": str(output)})
+    else:
+        click.echo(f"{count} runs written to {output}")
 
 
 @main.command()
-@click.argument("study")
+@click.argument("reference", shell_complete=complete_reference)
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to write to.  [default: reports/STUDY beside the store]",
+    type=click.Path(path_type=Path),
+    help="A file ending in .html (everything inside) or .md (pictures beside it), or a folder for "
+    "both.  [default: reports/ID beside the store]",
 )
+@click.option("--static", is_flag=True, help="HTML without the interactive charts: 2 MB less.")
 @tracking_uri_option
 @json_option
-def report(study: str, output: Path | None, tracking_uri: str, as_json: bool) -> None:
-    """Report a study's landscapes: the best configurations and how irregular throughput is.
+def report(
+    reference: str, output: Path | None, static: bool, tracking_uri: str, as_json: bool
+) -> None:
+    """Write the report of a study or a recommendation, to attach to a ticket.
 
-    STUDY is a study's id, or all, which adds how the advice did. Markdown and pictures are written
-    and logged to MLflow. STUDY ledger only prints how the advice did, one line a confirmation.
+    REFERENCE is a study's id, a recommendation's id or file, or all: every run of the store and how
+    the advice did. It goes among the artifacts in MLflow too. REFERENCE ledger only prints how the
+    advice did, one line a confirmation.
 
     \b
     Example:
+      autotune report 0123456789ab --output report.html
       autotune report all
       autotune report ledger
     """
-    from autotune.landscape_report import EVERYTHING, report_study
-    from recommender.report import LEDGER, advice_section, read_ledger
+    from recommender.report import LEDGER, read_ledger
 
-    if study == LEDGER:
+    if reference == LEDGER:
         kept = read_ledger(tracking_uri)
-        _echo_json(kept.to_dict()) if as_json else click.echo(kept.markdown)
+        echo_json(kept.to_dict()) if as_json else click.echo(kept.markdown)
         return
-    section = advice_section(tracking_uri) if study == EVERYTHING else None
-    made = report_study(study, tracking_uri, output, section=section)
+    from recommender.reporting import report as write_report
+
+    made = write_report(reference, tracking_uri, output, is_live=not static)
     if as_json:
-        _echo_json(made.to_dict())
+        echo_json(made.to_dict())
     else:
-        click.echo(f"{made.summary}\n{made.markdown}")
+        click.echo("\n".join([made.summary, *map(str, made.files)]))
 
 
 def _confirm_here(
@@ -546,32 +579,8 @@ def _confirm_here(
     with terminable():
         made = confirm_here(recommendation_id, tracking_uri, runs=runs)
     if not quiet:
-        _print(confirmation_view(made))
+        show(confirmation_view(made))
     return made.to_dict()
-
-
-def _print(view: Any) -> None:
-    """Show a rich view; wide enough for whole rows when the output is not a terminal."""
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, 140)
-    console.print(view, highlight=False)
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Turn SIGTERM into a KeyboardInterrupt meanwhile, so that a study ends as cleanly."""
-
-    def interrupt(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from autotune.importers.base import ImportOptions, ImportResult, Place
 from autotune.importers.formats import FOLDER_FORMATS, FORMATS, detect, recognised_files
 from autotune.importers.plausible import screen
 from autotune.models import find_model
+from autotune.progress import counting
 
 __all__ = [
     "FORMATS",
@@ -149,7 +150,11 @@ def import_files(
     from autotune.tracking import Store
 
     store = Store(tracking_uri)
-    n_logged = store.log([record for file in files for record in file.records])
+    records = [record for file in files for record in file.records]
+    with counting("logging runs", len(records)) as advance:
+        n_logged = store.log(records, on_logged=lambda _: advance())
+    if n_logged:
+        store.finish_imported(records)
     return ImportSummary(files=files, n_logged=n_logged, rejected_paths=rejected_paths)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from autotune.cache import default_uri
+from autotune.completion import complete_gpu, complete_model
 from autotune.errors import InvalidConfigError
 
 Command = Callable[..., Any]
@@ -135,9 +136,23 @@ _WORKLOAD_OPTIONS = (
 )
 
 _RECOMMEND_OPTIONS = (
-    click.option("--model", required=True, help="Catalogue name, or a directory with config.json."),
-    click.option("--target-gpu", required=True, help="The GPU to move to (`autotune gpus`)."),
-    click.option("--source-gpu", help="The GPU served on until now: does moving pay?"),
+    click.option(
+        "--model",
+        required=True,
+        shell_complete=complete_model,
+        help="Catalogue name, or a directory with config.json.",
+    ),
+    click.option(
+        "--target-gpu",
+        required=True,
+        shell_complete=complete_gpu,
+        help="The GPU to move to (`autotune gpus`).",
+    ),
+    click.option(
+        "--source-gpu",
+        shell_complete=complete_gpu,
+        help="The GPU served on until now: does moving pay?",
+    ),
     click.option("--engine", default="vllm", show_default=True, help="vllm, hf or all."),
     click.option("--max-gpus", type=int, default=8, show_default=True, help="Most GPUs to spend."),
     click.option(

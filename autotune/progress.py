@@ -4,10 +4,11 @@ Everything goes to standard error; standard output belongs to results. Away from
 without rich) it is one plain line per configuration.
 """
 
+import contextlib
 import importlib.util
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from autotune.demand import Slo
@@ -21,7 +22,9 @@ OnRecord = Callable[[RunRecord], None]
 
 def create_progress(on_record: OnRecord | None = None, slo: Slo | None = None) -> "StudyProgress":
     """Return the live display on a terminal, plain lines elsewhere."""
-    if sys.stderr.isatty() and importlib.util.find_spec("rich") is not None:
+    if is_live():
+        from autotune.live import LiveProgress
+
         return LiveProgress(on_record, slo)
     return StudyProgress(on_record, slo)
 
@@ -94,75 +97,39 @@ class StudyProgress:
         each = (time.monotonic() - self._begin) / max(self._finished, 1)
         return self._left * each
 
-
-class LiveProgress(StudyProgress):
-    """The same lines above a live one (rich)."""
-
-    def __init__(self, on_record: OnRecord | None = None, slo: Slo | None = None) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-        )
-
-        super().__init__(on_record, slo)
-        self._console = Console(stderr=True, highlight=False)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}  {task.fields[best]}  {task.fields[last]}"),
-            console=self._console,
-            transient=True,
-        )
-        self._task = self._progress.add_task("planning", total=None, left="", best="", last="")
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def say(self, text: str) -> None:
-        """Write a line above the live one."""
-        self._console.print(text, markup=False)
-
-    def study_started(self, session_id: str, n_trials: int, n_done: int) -> None:
-        """Show the whole and what is done of it."""
-        super().study_started(session_id, n_trials, n_done)
-        self._progress.update(self._task, total=n_trials, completed=n_done)
-
-    def engine_starting(self, config: EngineConfig) -> None:
-        """Show that an engine starts."""
-        text = f"starting {describe_start(config)}"
-        self._progress.update(self._task, description=text)
-
-    def trial_started(self, configuration: Configuration) -> None:
-        """Show the current configuration."""
-        self._progress.update(self._task, description=describe(configuration), last="")
-
-    def pass_finished(self, event: Mapping[str, Any]) -> None:
-        """Show the speed of the last pass."""
-        kind = "warm-up" if event["warmup"] else "pass"
-        self._progress.update(self._task, last=f"{kind}: {event['output_throughput']:.0f} tok/s")
-
-    def trial_finished(self, record: RunRecord) -> None:
-        """Move on, with the best so far."""
-        super().trial_finished(record)
-        best = "" if self.best is None else f"best {self.best.output_throughput:.0f} tok/s"
-        self._progress.update(self._task, advance=1, left=self._time_left, best=best)
-
-    def trials_left(self, n_trials: int) -> None:
-        """Shorten the whole by what is spared."""
-        super().trials_left(n_trials)
-        done = self._progress.tasks[self._task].completed
-        self._progress.update(self._task, total=done + n_trials, left=self._time_left)
-
     @property
-    def _time_left(self) -> str:
-        return f"{self.seconds_left:.0f} s left"
+    def per_minute(self) -> float:
+        """Configurations a minute so far."""
+        return 60 * self._finished / max(time.monotonic() - self._begin, 1e-9)
+
+
+def is_live() -> bool:
+    """Whether somebody watches: standard error is a terminal, and rich is here."""
+    return sys.stderr.isatty() and importlib.util.find_spec("rich") is not None
+
+
+@contextlib.contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Provide what to call as each of many things is done; shown with rate and time left.
+
+    Away from a terminal nothing is shown.
+    """
+    if not is_live():
+        yield lambda: None
+        return
+    from autotune.live import counter
+
+    with counter(what, total) as advance:
+        yield advance
+
+
+@contextlib.contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Show meanwhile that something goes on, and for how long; nothing away from a terminal."""
+    if not is_live():
+        yield
+        return
+    from autotune.live import spinner
+
+    with spinner(what):
+        yield

@@ -11,7 +11,7 @@ from pathlib import Path
 from autotune.cache import DEFAULT_DIRECTORY, store_directory
 from autotune.journal import read_journal
 from autotune.records import RunRecord
-from autotune.run_layout import short_name
+from autotune.run_layout import NOTE, short_name
 
 CHECKOUT = Path(__file__).parents[1]
 _FOLDER = "reference"
@@ -69,12 +69,16 @@ def reference_runs_of(uri: str, model: str) -> list[RunRecord]:
     ]
 
 
-def study_tags_of(record: RunRecord) -> dict[str, str]:
-    """Return the tags that tell a reference run's study from the user's own."""
+def study_tags_of(record: RunRecord, note: str) -> dict[str, str]:
+    """Return the tags that tell a reference run's study from the user's own.
+
+    Args:
+        note: Its description as a study.
+    """
     weights = record.environment.get("weights", "unknown")
     return {
         "source": "reference",
         "mlflow.runName": f"{short_name(record.model)} · reference · {record.gpu}",
-        "mlflow.note.content": f"Came with autotune, measured with {weights} weights; "
-        "mlruns/reference/README.md says how.",
+        NOTE: f"Came with autotune, measured with {weights} weights; "
+        f"mlruns/reference/README.md says how.\n\n{note}",
     }

@@ -1,6 +1,5 @@
 """``autotune run``: a study with its journal, its engines and its store."""
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 from autotune.bench import Bench, BenchSettings, tail_path
 from autotune.cache import default_uri, store_directory
 from autotune.errors import InvalidConfigError, StoreError
+from autotune.finishing import Watch, finish_study
 from autotune.journal import open_journal
 from autotune.progress import create_progress
 from autotune.records import RunRecord
@@ -33,6 +33,7 @@ class StoreLog:
         self.remarks: list[str] = []
         self._store = store
         self._log_dir = log_dir
+        self._watch = Watch()
 
     def log(self, records: Sequence[RunRecord]) -> None:
         """Log records; the first failure is noted and ends the logging."""
@@ -40,29 +41,17 @@ class StoreLog:
             return
         try:
             self._store.log(records, attachment=lambda r: tail_path(self._log_dir, r))
+            self._watch.begin(self._store, records)
         except StoreError as error:
             self._store = None
             self.remarks.append(f"{error}; `autotune import` the journal once it is back")
 
-    def finish(self, result: StudyResult, *, completed: bool) -> None:
-        """Close the study's parent run with its summary and pictures."""
-        if self._store is None or not result.records:
-            return
-        from autotune.plots import landscape
-
-        metrics = {}
-        if result.best is not None and result.best.output_throughput is not None:
-            metrics["best_output_throughput"] = result.best.output_throughput
-        picture = self._store.directory / "journals" / f"{result.session_id}-landscape.png"
-        # What is missing here can be drawn again from the journal.
-        with contextlib.suppress(StoreError):
-            self._store.finish_study(
-                result.session_id,
-                completed=completed,
-                note=result.note,
-                metrics=metrics,
-                artifacts=[result.journal, landscape(result.records, picture)],
-            )
+    def finish(self, result: StudyResult, *, completed: bool) -> StudyResult:
+        """Close the study's parent run with its summary and its report; name that in the result."""
+        self._watch.close()
+        if self._store is None:
+            return result
+        return finish_study(self._store, result, completed=completed)
 
 
 def run_study(
@@ -103,7 +92,7 @@ def run_study(
             completed = True
         finally:
             result = _result(study, log, settings.slo)
-            log.finish(result, completed=completed)
+            result = log.finish(result, completed=completed)
     return result
 
 

@@ -78,7 +78,8 @@ def serve_ui(uri: str, port: int) -> int:
     The server and its workers are gone when this returns, however it ends.
     """
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    address = ["--host", "127.0.0.1", "--port", str(port)]
+    # one person looks: each further worker takes seconds to start
+    address = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     process = subprocess.Popen([*command, *address], start_new_session=True)
     try:
         return process.wait()

@@ -6,7 +6,7 @@ from pathlib import Path
 from autotune.demand import Slo
 from autotune.limits import best_of, describe_limits, meets
 from autotune.records import RunRecord
-from autotune.wording import describe_start, describe_workload, outcome
+from autotune.wording import describe_start, outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,7 @@ class StudyResult:
     Attributes:
         records: Everything the journal holds, earlier sessions included.
         remarks: What the user should know, a sentence each.
+        report: The page that was written and logged, if there is a store.
         slo: Latency limits, held against each record's means (``mean_ttft_ms``, ``mean_tpot_ms``).
     """
 
@@ -24,6 +25,18 @@ class StudyResult:
     records: tuple[RunRecord, ...]
     remarks: tuple[str, ...]
     slo: Slo = field(default_factory=Slo)
+    report: Path | None = None
+
+    def __repr__(self) -> str:
+        first = self.verdict[0] if self.verdict else "nothing ran"
+        return f"<StudyResult {self.session_id}: {len(self.records)} configurations; {first}>"
+
+    def _repr_html_(self) -> str:
+        """Show the best, the landscape and the runs in a notebook."""
+        from autotune.pages.html import render_fragment
+        from autotune.study_report import study_excerpt
+
+        return render_fragment(study_excerpt(self.session_id, self.records))
 
     @property
     def best(self) -> RunRecord | None:
@@ -57,18 +70,8 @@ class StudyResult:
         """A few lines for a terminal."""
         n_failed = sum(record.status != "completed" for record in self.records)
         head = f"{len(self.records)} configurations, {n_failed} failed; journal {self.journal}"
-        return "\n".join([head, *self.verdict, *self.remarks])
-
-    @property
-    def note(self) -> str:
-        """The parent run's description in Markdown."""
-        rows = [
-            f"| {describe_start(r)} | {r.batch_size} | {describe_workload(r)} | {outcome(r)} |"
-            for r in self.records
-        ]
-        head = "| engine and GPUs | batch | tokens in/out | result |\n|---|---|---|---|"
-        verdict = "".join(f"{line}\n\n" for line in self.verdict)
-        return verdict + "\n".join([head, *rows])
+        page = [] if self.report is None else [f"report: {self.report}"]
+        return "\n".join([head, *self.verdict, *self.remarks, *page])
 
 
 def _place(record: RunRecord) -> str:

@@ -23,18 +23,23 @@ from autotune.errors import InvalidRecordError, StoreError
 from autotune.records import RunRecord
 from autotune.reference_runs import reference_folder, study_tags_of, supply
 from autotune.run_layout import (
+    DOCUMENT_ID,
     KIND,
+    NOTE,
     PARENT,
     RECORD_ID,
     STUDY_ID,
     metrics_of,
     params_of,
     record_of,
+    span_ms,
     study_id_of,
     study_params,
     study_tags,
     tags_of,
 )
+from autotune.run_notes import sources_of, study_note
+from autotune.saved_views import FURNISHED, VERSION, furnishing
 from autotune.store_process import (
     SQLITE_PREFIX,
     first_line,
@@ -43,6 +48,7 @@ from autotune.store_process import (
     redact,
     serve_ui,
 )
+from autotune.store_runs import RunBook
 
 __all__ = ["EXPERIMENT", "Store", "redact", "serve_ui"]
 
@@ -53,7 +59,7 @@ _PAGE = 1000
 _GIVEN = "autotune.reference_runs"
 
 
-class Store:
+class Store(RunBook):
     """An open tracking store.
 
     The default store of a checkout is given its reference runs when it is opened.
@@ -77,6 +83,7 @@ class Store:
                 prepare_database(uri)
                 self.client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._experiment()
+                self._furnish()
                 self._take_reference_runs()
         except (*_FAILURES, sqlite3.Error, OSError, ImportError, ValueError) as error:
             raise StoreError(f"cannot open the store {redact(uri)}: {first_line(error)}") from error
@@ -90,6 +97,13 @@ class Store:
             location = (self.directory / "artifacts").resolve().as_uri()
         return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
 
+    def _furnish(self) -> None:
+        """Give the experiment its views once; what a user changes of them stays."""
+        tags = self.client.get_experiment(self.experiment_id).tags
+        if tags.get(FURNISHED) != VERSION:
+            for name, value in furnishing().items():
+                self.client.set_experiment_tag(self.experiment_id, name, value)
+
     def _take_reference_runs(self) -> None:
         """Log the runs that came with the checkout, if this is its store and lacks some."""
         folder = reference_folder(self.uri)
@@ -100,11 +114,10 @@ class Store:
         if not new.records:
             return
         self.log(new.records)
+        self.finish_imported(new.records)
         for record in {record.session_id: record for record in new.records}.values():
             run_id = self.study_run(record)
-            for name, value in study_tags_of(record).items():
-                self.client.set_tag(run_id, name, value)
-            self.client.set_terminated(run_id)
+            self.amend(run_id, tags=study_tags_of(record, self.note_of(run_id)))
         self.client.set_experiment_tag(self.experiment_id, _GIVEN, json.dumps(new.given))
 
     def log(
@@ -156,33 +169,59 @@ class Store:
 
     def study_run(self, record: RunRecord) -> str:
         """Return the id of the parent run of the record's study, created when new."""
-        study_id = study_id_of(record)
-        for run in self._search(f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{study_id}'"):
-            return str(run.info.run_id)
-        run = self.client.create_run(self.experiment_id, tags=study_tags(record))
+        found = self.find_study(study_id_of(record))
+        if found is not None:
+            return str(found.info.run_id)
+        start, _ = span_ms(record)
+        run = self.client.create_run(self.experiment_id, start_time=start, tags=study_tags(record))
         params = [Param(name, value) for name, value in study_params(record).items()]
         self.client.log_batch(run.info.run_id, params=params)
         return str(run.info.run_id)
 
     def finish_study(
         self,
-        session_id: str,
+        study_id: str,
+        records: Sequence[RunRecord],
         *,
-        completed: bool,
-        note: str,
-        metrics: Mapping[str, float],
+        completed: bool = True,
+        verdict: Sequence[str] = (),
+        report: Sequence[Path] = (),
         artifacts: Iterable[Path] = (),
     ) -> None:
-        """Close a study's parent run with its summary; a study that goes on may be closed again."""
-        query = f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{session_id}'"
-        for run in self._search(query):
-            run_id = run.info.run_id
-            self.client.set_tag(run_id, "mlflow.note.content", note)
-            for name, value in metrics.items():
-                self.client.log_metric(run_id, name, value)
-            for path in artifacts:
-                self.client.log_artifact(run_id, str(path))
-            self.client.set_terminated(run_id, "FINISHED" if completed else "KILLED")
+        """Close a study's parent run with its summary; a study that goes on may be closed again.
+
+        Args:
+            records: All its runs.
+            verdict: Sentences on the best and the baselines.
+            report: Its report's files; the first picture is shown in its description.
+        """
+        run = self.find_study(study_id)
+        if run is None or not records:
+            return
+        run_id = str(run.info.run_id)
+        note = study_note(study_id, records, verdict)
+        own = run.data.tags.get(KIND) == "study"
+        self.amend(run_id, note=note.text if own else None, metrics=note.metrics)
+        new = [Param(k, v) for k, v in note.params.items() if k not in run.data.params]
+        self.client.log_batch(run_id, params=new)
+        self.log_sources(run_id, sources_of(records))
+        for path in artifacts:
+            self.client.log_artifact(run_id, str(path))
+        if report:
+            self.illustrate(run_id, report)
+        ends = [end for record in records if (end := span_ms(record)[1]) is not None]
+        self.client.set_terminated(
+            run_id, "FINISHED" if completed else "KILLED", end_time=max(ends, default=None)
+        )
+
+    def finish_imported(self, records: Sequence[RunRecord]) -> None:
+        """Close the parent runs of the studies that records were imported for."""
+        studies: dict[str, list[RunRecord]] = {study_id_of(r): [] for r in records}
+        for record in self.cache.read() or self.read():
+            if study_id_of(record) in studies:
+                studies[study_id_of(record)].append(record)
+        for study_id, rows in studies.items():
+            self.finish_study(study_id, rows)
 
     def read(self) -> list[RunRecord]:
         """Read every record out of MLflow and refresh the cache."""
@@ -207,21 +246,24 @@ class Store:
         metrics: Mapping[str, float],
         note: str,
         artifacts: Iterable[Path],
+        parent: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         """Log a run that is not a configuration (a recommendation, a training); return its id.
 
         A document that is there already is left as it is.
+
+        Args:
+            parent: Id of the run that it belongs under.
+            tags: Further tags.
         """
-        query = f"tags.`{KIND}` = '{kind}' and tags.`autotune.document_id` = '{document_id}'"
-        for run in self._search(query):
-            return str(run.info.run_id)
-        tags = {
-            KIND: kind,
-            "autotune.document_id": document_id,
-            "mlflow.runName": name,
-            "mlflow.note.content": note,
-        }
-        run_id = str(self.client.create_run(self.experiment_id, tags=tags).info.run_id)
+        found = self.find_document(kind, document_id)
+        if found is not None:
+            return found
+        above = {} if parent is None else {PARENT: parent}
+        own = {KIND: kind, DOCUMENT_ID: document_id, "mlflow.runName": name, NOTE: note}
+        all_tags = {**(tags or {}), **above, **own}
+        run_id = str(self.client.create_run(self.experiment_id, tags=all_tags).info.run_id)
         self.client.log_batch(
             run_id,
             params=[Param(k, str(v)[:6000]) for k, v in params.items()],
@@ -241,7 +283,8 @@ class Store:
 
     def _log_one(self, record: RunRecord, parent: str, attachment: Path | None) -> None:
         tags = {PARENT: parent, **tags_of(record)}
-        run = self.client.create_run(self.experiment_id, tags=tags)
+        start, end = span_ms(record)
+        run = self.client.create_run(self.experiment_id, start_time=start, tags=tags)
         at = run.info.start_time
         self.client.log_batch(
             run.info.run_id,
@@ -251,7 +294,7 @@ class Store:
         if attachment is not None and attachment.is_file():
             self.client.log_artifact(run.info.run_id, str(attachment))
         status = "FINISHED" if record.status == "completed" else "FAILED"
-        self.client.set_terminated(run.info.run_id, status)
+        self.client.set_terminated(run.info.run_id, status, end_time=end)
 
     def _held_ids(self, session_ids: set[str | None]) -> set[str]:
         query = f"tags.`{KIND}` = 'configuration'"

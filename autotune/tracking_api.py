@@ -20,5 +20,26 @@ class DocumentStore(Protocol):
         metrics: Mapping[str, float],
         note: str,
         artifacts: Iterable[Path],
+        parent: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         """Log a run that is not a configuration; return its id."""
+
+    def find_document(self, kind: str, document_id: str) -> str | None:
+        """Return the id of a logged document's run."""
+
+    def amend(
+        self,
+        run_id: str,
+        *,
+        note: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Change what a run says of itself."""
+
+    def note_of(self, run_id: str) -> str:
+        """Return a run's description."""
+
+    def link(self, run_id: str, text: str) -> str:
+        """Return a Markdown link to a run."""

@@ -7,6 +7,7 @@ from typing import Any
 from autotune.local_models import is_model_directory
 from autotune.spec import Slo, Workload
 from recommender import ledger
+from recommender.advice_runs import log_pending
 from recommender.context import open_context
 from recommender.prices import gather_prices
 from recommender.query import Query
@@ -53,5 +54,5 @@ def advise(
     if log:
         from autotune.tracking import Store
 
-        ledger.log_pending(Store(tracking_uri))
+        log_pending(Store(tracking_uri))
     return made

@@ -50,6 +50,17 @@ class Confirmation:
     remaining: Candidate | None
     certificate: Certificate | None
 
+    def __repr__(self) -> str:
+        return f"<Confirmation of {self.recommendation.recommendation_id}: {self.summary}>"
+
+    def _repr_html_(self) -> str:
+        """Show predicted beside measured, and the certificate, in a notebook."""
+        from autotune.pages.document import inline
+        from autotune.pages.html import markdown
+        from recommender.advice_runs import confirmation_table
+
+        return markdown(f"**{inline(self.summary)}**\n\n{confirmation_table(self.to_dict())}")
+
     @property
     def summary(self) -> str:
         """The result in a few sentences."""

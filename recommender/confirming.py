@@ -1,6 +1,6 @@
 """``autotune confirm``: runs on this host or from a file, journalled, logged, written down."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +11,11 @@ from autotune.gpus import detect_gpus
 from autotune.importing import read_file
 from autotune.journal import open_journal
 from autotune.progress import StudyProgress, create_progress
+from autotune.records import RunRecord
 from autotune.spec import MeasurePolicy
 from autotune.study import new_session_id, resolve_host
 from recommender import ledger
+from recommender.advice_runs import log_pending
 from recommender.confirm import confirm
 from recommender.confirmation import Confirmation
 from recommender.context import open_context
@@ -32,11 +34,23 @@ class Budget(NamedTuple):
 def confirm_by_replay(
     reference: str, replay: Path, tracking_uri: str, *, runs: int = 3, stop_regret: float = 0.0
 ) -> Confirmation:
+    """Confirm a recommendation with a file of recorded runs, and log the outcome."""
+    records = read_file(replay).records
+    return confirm_by_records(reference, records, tracking_uri, runs=runs, stop_regret=stop_regret)
+
+
+def confirm_by_records(
+    reference: str,
+    records: Sequence[RunRecord],
+    tracking_uri: str,
+    *,
+    runs: int = 3,
+    stop_regret: float = 0.0,
+) -> Confirmation:
     """Confirm a recommendation with recorded runs, and log the outcome."""
     recommendation = ledger.load(reference, store_directory(tracking_uri))
-    device = Replay(read_file(replay).records)
     budget = Budget(runs, stop_regret)
-    return _confirm(recommendation, device, tracking_uri, budget, new_session_id())
+    return _confirm(recommendation, Replay(records), tracking_uri, budget, new_session_id())
 
 
 def confirm_here(
@@ -112,16 +126,20 @@ def _confirm(
             records = list(journal.records)
     document = {**confirmation.to_dict(), "session_id": session_id}
     ledger.save_confirmation(document, context.directory)
-    _log(tracking_uri, records)
+    _log(tracking_uri, records, recommendation.recommendation_id)
     return confirmation
 
 
-def _log(tracking_uri: str, records: list[Any]) -> None:
+def _log(tracking_uri: str, records: list[Any], recommendation_id: str) -> None:
     from autotune.tracking import Store
+    from recommender.illustrating import illustrate_advice
 
     store = Store(tracking_uri)
+    # the confirmation's run first: it is the parent of the runs
+    log_pending(store)
     store.log(records)
-    ledger.log_pending(store)
+    store.finish_imported(records)
+    illustrate_advice(store, recommendation_id)
 
 
 def knobs_by_engine(knobs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

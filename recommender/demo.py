@@ -10,6 +10,7 @@ from autotune.running import run_study
 from autotune.spec import RUNNABLE_ENGINES, MeasurePolicy, StudySpec, Workload
 from autotune.study import resolve_host
 from recommender.advising import advise
+from recommender.confirmation import Confirmation
 from recommender.confirming import confirm_here
 from recommender.tables import confirmation_view, recommendation_view
 from recommender.training import train_and_register
@@ -22,8 +23,14 @@ KNOBS = {"vllm": {"enforce_eager": True}}
 MAX_BATCH_SIZE = 64
 
 
-def run_demo(tracking_uri: str, *, echo: Callable[[str], Any], show: Callable[[Any], Any]) -> None:
-    """Study, train, recommend, confirm; tell each step.
+def _quiet(_: Any) -> None:
+    """Tell nobody."""
+
+
+def run_demo(
+    tracking_uri: str, *, echo: Callable[[str], Any] = _quiet, show: Callable[[Any], Any] = _quiet
+) -> Confirmation:
+    """Study, train, recommend, confirm; tell each step, and return what the runs confirmed.
 
     Args:
         echo: Prints a line.
@@ -70,6 +77,7 @@ def run_demo(tracking_uri: str, *, echo: Callable[[str], Any], show: Callable[[A
     )
     show(confirmation_view(confirmation))
     echo("\nEvery run, the surrogate and the recommendations are in MLflow:  autotune ui")
+    return confirmation
 
 
 def _engines(echo: Callable[[str], Any]) -> tuple[str, ...]:

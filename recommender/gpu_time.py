@@ -9,9 +9,9 @@ import statistics
 
 from autotune.records import RunRecord
 from recommender.confirmation import Confirmation
-from recommender.protocols import Case, score
+from recommender.protocols import score
 from recommender.reference import ReferenceLandscape
-from recommender.replay_tpe import tpe_order
+from recommender.replay_tpe import case_of, tpe_order
 
 
 def run_gpu_s(row: RunRecord) -> float:
@@ -59,7 +59,7 @@ def tpe_search(land: ReferenceLandscape, reached: float, seed: int) -> tuple[int
     Args:
         reached: tok/s to reach; one of the landscape's.
     """
-    order = tpe_order(_case(land), len(land.rows), seed)
+    order = tpe_order(case_of(land.rows), len(land.rows), seed)
     seconds, n_gpus = 0.0, 0
     for runs, index in enumerate(order, start=1):
         row = land.rows[index]
@@ -70,18 +70,3 @@ def tpe_search(land: ReferenceLandscape, reached: float, seed: int) -> tuple[int
         if score(row) >= reached:
             return runs, seconds
     return len(order), seconds
-
-
-def _case(land: ReferenceLandscape) -> Case:
-    first, rows = land.rows[0], list(land.rows)
-    return Case(
-        harness=first.source,
-        engine=first.engine,
-        model=first.model,
-        source_gpu=None,
-        target_gpu=first.gpu,
-        candidates=rows,
-        target_rows=rows,
-        source_rows=[],
-        fold=("", ""),
-    )

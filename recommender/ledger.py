@@ -1,6 +1,7 @@
-"""Recommendations and their confirmations on disk, beside the store, and from there into MLflow.
+"""Recommendations and their confirmations on disk, beside the store.
 
-A recommendation is a JSON file the moment it is made; whatever opens the store next logs it.
+A recommendation is a JSON file the moment it is made; whatever opens the store next logs it, see
+``advice_runs.py``.
 """
 
 import dataclasses
@@ -12,14 +13,12 @@ from typing import Any
 from autotune.cache import write_atomically
 from autotune.errors import InvalidConfigError
 from autotune.spec import Slo, Workload
-from autotune.tracking_api import DocumentStore
 from recommender.candidates import Candidate
 from recommender.migration import Migration
 from recommender.query import Query
 from recommender.recommend import Recommendation
 
 FOLDER = "recommendations"
-_LOGGED = "logged"
 _CONFIRMED = "-confirmed"
 
 
@@ -112,103 +111,6 @@ def load_confirmations(directory: Path) -> list[dict[str, Any]]:
     return [document for _, _, document in sorted(found, key=lambda item: item[:2])]
 
 
-def log_pending(store: DocumentStore) -> int:
-    """Log every recommendation and confirmation that the store does not hold; return how many."""
-    folder = store.directory / FOLDER
-    marker = folder / _LOGGED
-    done = set(marker.read_text(encoding="utf-8").split()) if marker.exists() else set()
-    pending = [path for path in sorted(folder.glob("*.json")) if path.stem not in done]
-    for path in pending:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if path.stem.endswith(_CONFIRMED):
-            _log_confirmation(store, path, document)
-        else:
-            _log_recommendation(store, path, from_dict(document))
-        with marker.open("a", encoding="utf-8") as file:
-            file.write(path.stem + "\n")
-    return len(pending)
-
-
-def _log_recommendation(store: DocumentStore, path: Path, made: Recommendation) -> None:
-    best, query, migration = made.best, made.query, made.migration
-    store.log_document(
-        kind="recommendation",
-        name=f"{query.model.rpartition('/')[2]} · recommendation · {made.target_gpu}",
-        document_id=made.recommendation_id,
-        params=_without_none(
-            model=query.model,
-            gpu=made.target_gpu,
-            source_gpu=query.source_gpu,
-            engine=best.engine,
-            n_gpus=best.n_gpus,
-            batch_size=best.batch_size,
-            replicas=made.deployment.replicas,
-            input_len=query.workload.input_len,
-            output_len=query.workload.output_len,
-            objective=query.objective,
-            max_ttft_ms=query.slo.max_ttft_ms,
-            max_tpot_ms=query.slo.max_tpot_ms,
-            migration_verdict=None if migration is None else migration.verdict,
-        ),
-        metrics=_metrics(best, migration),
-        note=f"{made.explanation}\n\n```\n{best.command}\n```",
-        artifacts=[path],
-    )
-
-
-def _metrics(best: Candidate, migration: Migration | None) -> dict[str, float]:
-    values = {
-        "predicted_output_throughput": best.output_throughput,
-        "predicted_low": best.low,
-        "predicted_high": best.high,
-        "p_feasible": best.p_feasible,
-        "p_within_limits": best.p_within_limits,
-        "predicted_cost_per_mtok": best.cost_per_mtok,
-        "predicted_energy_j_per_token": best.energy_j_per_token,
-    }
-    if migration is not None:
-        before = migration.before
-        values |= {
-            "migration_gain": migration.gain,
-            "migration_p_pays": migration.p_pays,
-            "source_output_throughput": before.output_throughput,
-            "source_output_throughput_per_gpu": before.output_throughput_per_gpu,
-            "source_cost_per_mtok": before.cost_per_mtok,
-            "source_energy_j_per_token": before.energy_j_per_token,
-        }
-    return _without_none(**values)
-
-
-def _without_none(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _log_confirmation(store: DocumentStore, path: Path, document: Mapping[str, Any]) -> None:
-    winner = document["winner"]
-    errors = [abs(run["error"]) for run in document["runs"] if run["error"] is not None]
-    metrics = {"confirmed_runs": float(len(document["runs"]))}
-    if errors:
-        metrics["mean_absolute_error"] = sum(errors) / len(errors)
-    if winner is not None:
-        metrics["measured_output_throughput"] = winner["output_throughput"]
-    certificate = document.get("certificate")
-    if certificate is not None:
-        metrics["regret_bound90"] = certificate["regret_bound90"]
-        if certificate["kept_slowdown"] is not None:
-            metrics["kept_slowdown"] = certificate["kept_slowdown"]
-    store.log_document(
-        kind="confirmation",
-        name=f"{document['model'].rpartition('/')[2]} · confirmation · {document['target_gpu']}",
-        document_id=path.stem,
-        params={
-            "recommendation_id": document["recommendation_id"],
-            "model": document["model"],
-            "gpu": document["target_gpu"],
-            **(
-                {} if winner is None else {k: winner[k] for k in ("engine", "n_gpus", "batch_size")}
-            ),
-        },
-        metrics=metrics,
-        note=document["summary"],
-        artifacts=[path],
-    )
+def is_confirmation(path: Path) -> bool:
+    """Whether a file of the folder is a confirmation; the others are recommendations."""
+    return path.stem.endswith(_CONFIRMED)

@@ -54,9 +54,9 @@ def entry_of(
     run = Candidate(**first["predicted"])
     told = made.best if made is not None and _is_same(made.best, run) else run
     realised = first["measured"]["output_throughput"] if first["error"] is not None else None
-    worth = {} if made is None else _worth(made)
+    values_of = {} if made is None else worth(made)
     known_cells = [(cell(r), r.output_throughput) for r in known if r.is_measured and not r.suspect]
-    values = [worth[c] * (y or 0.0) for c, y in known_cells if c in worth]
+    values = [values_of[c] * (y or 0.0) for c, y in known_cells if c in values_of]
     best = max(values, default=None)
     winner = document["winner"]
     certificate = document.get("certificate")
@@ -83,7 +83,7 @@ def entry_of(
     )
 
 
-def _worth(made: Recommendation) -> dict[tuple[object, ...], float]:
+def worth(made: Recommendation) -> dict[tuple[object, ...], float]:
     """Return what a token/s of each configuration considered is worth in the objective."""
     query = made.query
     return {

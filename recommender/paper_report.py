@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.landscape_report import irregularity, landscape_table
+from autotune.irregularity import irregularity, landscape_table
 from autotune.landscapes import Landscape
 from autotune.records import RunRecord
 from recommender.paper import (

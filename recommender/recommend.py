@@ -59,6 +59,21 @@ class Recommendation:
     n_known_runs: int
     migration: Migration | None = None
 
+    def __repr__(self) -> str:
+        best = self.best
+        return (
+            f"<Recommendation {self.recommendation_id}: {self.query.model} on {best.n_gpus} x "
+            f"{self.target_gpu} with {best.engine} at batch size {best.batch_size}, "
+            f"{best.output_throughput:,.0f} tok/s ({best.low:,.0f} to {best.high:,.0f})>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the answer, its landscape and its reasons in a notebook."""
+        from autotune.pages.html import render_fragment
+        from recommender.advice_document import advice_excerpt
+
+        return render_fragment(advice_excerpt(self))
+
     @property
     def deployment(self) -> Deployment:
         """How the best is spread over the GPUs."""

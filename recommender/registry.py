@@ -8,7 +8,9 @@ import datetime
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -17,7 +19,7 @@ from mlflow.models import infer_signature
 
 from autotune.errors import StoreError
 from autotune.records import Configuration
-from autotune.run_layout import KIND
+from autotune.run_layout import KIND, NOTE, Source
 from autotune.tracking import EXPERIMENT, Store, redact
 from recommender import surrogate
 from recommender.context import CHAMPION
@@ -28,6 +30,13 @@ MODEL_NAME = "autotune-surrogate"
 SHIPPED, REPLACED = "autotune.shipped", "autotune.replaced"
 PROMOTED_AT, ROLLED_BACK_AT = "autotune.promoted_at", "autotune.rolled_back_at"
 _RUN_ID = "run_id"
+CARD = "MODEL_CARD.md"
+_ABOUT = (
+    "Predicts the natural logarithm of measured over roofline throughput of a serving "
+    "configuration. `autotune recommend` asks the version with the alias **champion**; each "
+    "version's run holds its duel against the champion before it (`duel.md`). "
+    "`autotune train` makes a version, `autotune train --rollback` takes the last back."
+)
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 _EXAMPLE = Configuration(
     engine="vllm",
@@ -38,6 +47,22 @@ _EXAMPLE = Configuration(
     input_len=512,
     output_len=128,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What a version and the run that made it say of themselves.
+
+    Attributes:
+        description: Markdown.
+        sources: What it learned from.
+    """
+
+    name: str
+    description: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    sources: Sequence[Source] = ()
 
 
 @contextmanager
@@ -57,6 +82,7 @@ class Registry:
     """MLflow's registry of one store."""
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         self._client = store.client
         mlflow.set_tracking_uri(store.uri)
         mlflow.set_experiment(EXPERIMENT)
@@ -109,14 +135,17 @@ class Registry:
 
     def register_shipped(self, folder: Path) -> str:
         """Register the shipped surrogate; return its version."""
-        files = [folder / TREES_FILE, folder / META_FILE]
-        version = self.register(folder, files, "shipped surrogate", {})
+        files = [folder / TREES_FILE, folder / META_FILE, folder / CARD]
+        entry = Entry(
+            name="surrogate · shipped",
+            description="The shipped surrogate, learned from what others published; its model card "
+            "is among the artifacts of its run.",
+        )
+        version = self.register(folder, files, entry)
         self._tag(version, SHIPPED, "true")
         return version
 
-    def register(
-        self, folder: Path, files: Sequence[Path], description: str, metrics: Mapping[str, float]
-    ) -> str:
+    def register(self, folder: Path, files: Sequence[Path], entry: Entry) -> str:
         """Log a surrogate as an MLflow XGBoost model; return its version.
 
         Args:
@@ -125,28 +154,49 @@ class Registry:
         import mlflow.xgboost
 
         booster = surrogate.load_booster(folder)
-        example = np.nan_to_num(encode([_EXAMPLE]))
-        with mlflow.start_run(run_name="surrogate training", tags={KIND: "training"}) as run:
-            mlflow.log_metrics(dict(metrics))
-            mlflow.set_tag("mlflow.note.content", description)
+        booster.feature_names = list(FEATURE_NAMES)
+        example = _example()
+        with mlflow.start_run(run_name=entry.name, tags={KIND: "training"}) as run:
+            mlflow.log_params(dict(entry.params))
+            mlflow.log_metrics(dict(entry.metrics))
+            mlflow.set_tag(NOTE, entry.description)
             info = mlflow.xgboost.log_model(
                 booster,
                 name="surrogate",
-                registered_model_name=MODEL_NAME,
                 model_format="json",
                 signature=infer_signature(example, np.zeros(1)),
+                input_example=example,
                 pip_requirements=["xgboost>=2.1", "numpy"],
                 metadata={"features": ",".join(FEATURE_NAMES)},
             )
             for path in files:
                 mlflow.log_artifact(str(path))
-        version = str(info.registered_model_version)
-        self._client.update_model_version(MODEL_NAME, version, description)
+            self._store.log_sources(run.info.run_id, entry.sources)
+        version = self._new_version(info, run.info.run_id, entry.description)
         self._tag(version, _RUN_ID, run.info.run_id)
         return version
 
+    def _new_version(self, info: Any, run_id: str, description: str) -> str:
+        if not self._client.search_registered_models(f"name = '{MODEL_NAME}'"):
+            self._client.create_registered_model(MODEL_NAME, description=_ABOUT)
+        made = self._client.create_model_version(
+            MODEL_NAME,
+            source=info.model_uri,
+            run_id=run_id,
+            model_id=info.model_id,
+            description=description,
+        )
+        return str(made.version)
+
     def _tag(self, version: str, key: str, value: str) -> None:
         self._client.set_model_version_tag(MODEL_NAME, version, key, value)
+
+
+def _example() -> Any:
+    """Return one configuration's features by their names."""
+    from pandas import DataFrame
+
+    return DataFrame(np.nan_to_num(encode([_EXAMPLE])), columns=list(FEATURE_NAMES))
 
 
 def _now() -> str:

@@ -1,6 +1,9 @@
 """Optuna's TPE on a measured landscape: in which order would it have run the configurations?"""
 
+from collections.abc import Sequence
+
 from autotune.planning import Planned
+from autotune.records import RunRecord
 from autotune.search import create_strategy
 from autotune.spec import EngineConfig, StudySpec, Workload
 from recommender.protocols import Case
@@ -28,3 +31,19 @@ def tpe_order(case: Case, runs: int, seed: int) -> list[int]:
         strategy.tell(chosen, case.candidates[index])
         order.append(index)
     return order
+
+
+def case_of(rows: Sequence[RunRecord]) -> Case:
+    """Return a measured landscape as a case, of which nothing is known beforehand."""
+    first = rows[0]
+    return Case(
+        harness=first.source,
+        engine=first.engine,
+        model=first.model,
+        source_gpu=None,
+        target_gpu=first.gpu,
+        candidates=list(rows),
+        target_rows=list(rows),
+        source_rows=[],
+        fold=("", ""),
+    )

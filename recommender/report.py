@@ -3,12 +3,12 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from autotune.cache import store_directory
+from autotune.charts.judgement import Told, predicted_and_measured
 from autotune.errors import InvalidConfigError
-from autotune.landscape_report import Section
+from autotune.pages.document import Block, Figure
 from autotune.records import RunRecord
 from recommender import ledger
 from recommender.context import known_runs
@@ -89,17 +89,25 @@ def read_ledger(tracking_uri: str) -> Ledger:
     return Ledger(entries=tuple(entries))
 
 
-def advice_section(tracking_uri: str) -> Section:
-    """Return the ledger as a section of a store's report."""
+def advice_blocks(tracking_uri: str) -> list[Block]:
+    """Return the ledger as blocks of a store's report."""
     kept = read_ledger(tracking_uri)
-
-    def draw(folder: Path) -> list[Path]:
-        from recommender.ledger_plot import predicted_and_realised
-
-        shown = [entry for entry in kept.entries if entry.realised is not None]
-        return [predicted_and_realised(shown, folder / "advice.png")] if shown else []
-
-    return Section(text=f"## How the advice did\n\n{kept.markdown}", draw=draw)
+    told = [
+        Told(
+            engine=entry.engine,
+            name=f"{entry.model} on {entry.n_gpus} x {entry.target_gpu}",
+            predicted=entry.predicted,
+            low=entry.low,
+            high=entry.high,
+            measured=entry.realised,
+        )
+        for entry in kept.entries
+        if entry.realised is not None
+    ]
+    if not told:
+        return [kept.markdown]
+    chart = predicted_and_measured(told, title="Recommended configurations, confirmed")
+    return [kept.markdown, Figure(name="advice", chart=chart)]
 
 
 def _of(mean: Any, values: Sequence[float | None]) -> float | None:

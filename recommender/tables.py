@@ -36,7 +36,9 @@ def recommendation_view(made: Recommendation) -> Group:
     table.add_section()
     for label, candidate in _baselines(made):
         table.add_row(label, *_cells(candidate, asked))
-    remarks = [Text(remark, style="dim") for remark in made.remarks]
+    shown = [*made.candidates, *(candidate for _, candidate in _baselines(made))]
+    starred = ["* measured"] if any(c.status == "measured" for c in shown) else []
+    remarks = [Text(remark, style="dim") for remark in (*starred, *made.remarks)]
     plan = made.deployment
     spread = f"  ({plan.text}: {plan.output_throughput:,.0f} tok/s)" if plan.replicas > 1 else ""
     return Group(
@@ -44,8 +46,9 @@ def recommendation_view(made: Recommendation) -> Group:
         *([] if made.migration is None else [migration_table(made.migration)]),
         Text(made.explanation),
         Text(),
-        Text("Deploy:  ", style="bold") + Text(made.best.command, style="cyan") + Text(spread),
+        _deploy_line(made.best) + Text(spread),
         Text("Confirm: ", style="bold") + Text(f"autotune confirm {made.recommendation_id}"),
+        _report_line(made.recommendation_id),
         *remarks,
     )
 
@@ -129,4 +132,15 @@ def confirmation_view(made: Confirmation) -> Group:
             measured,
             "-" if run.error is None else f"{run.error:+.1%}",
         )
-    return Group(table, Text(made.summary))
+    deploy = [] if made.winner is None else [_deploy_line(made.winner)]
+    report = _report_line(made.recommendation.recommendation_id)
+    return Group(table, Text(made.summary), Text(), *deploy, report)
+
+
+def _deploy_line(candidate: Candidate) -> Text:
+    return Text("Deploy:  ", style="bold") + Text(candidate.command, style="cyan")
+
+
+def _report_line(recommendation_id: str) -> Text:
+    command = f"autotune report {recommendation_id} --output report.html"
+    return Text("Report:  ", style="bold") + Text(command)

@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autotune.charts import png
 from autotune.errors import SurrogateError
 from autotune.local_models import remember_recorded
 from autotune.records import RunRecord
+from autotune.run_notes import runs_source
 from autotune.tracking import Store
-from recommender import ledger
+from recommender.advice_charts import residual_figures
+from recommender.advice_runs import log_pending
 from recommender.champion import changing, put_in_force, return_to_shipped, version_in_force
 from recommender.context import surrogate_directory
 from recommender.duel import fight
 from recommender.duel_report import Duel
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.refine import refine
-from recommender.registry import MODEL_NAME, Registry, registry_of
+from recommender.registry import MODEL_NAME, Entry, Registry, registry_of
 
 LEARNED_FILE = "learned_from.txt"
 
@@ -95,7 +98,7 @@ def train_and_register(tracking_uri: str, *, promote: str = "auto") -> TrainingR
         StoreError: When the store or its registry fails.
     """
     store = Store(tracking_uri)
-    ledger.log_pending(store)
+    log_pending(store)
     records = store.read()
     remember_recorded(records)
     fitted = refine(records, PRETRAINED)
@@ -115,7 +118,9 @@ def train_and_register(tracking_uri: str, *, promote: str = "auto") -> TrainingR
             folder = Path(name)
             fitted.save(folder)
             _write_beside(folder, records, duel)
-            version = registry.register(folder, sorted(folder.iterdir()), duel.text, duel.metrics)
+            entry = _entry(records, duel, fitted.training_summary)
+            drawn = _draw(records, store.directory / "reports" / "training")
+            version = registry.register(folder, [*sorted(folder.iterdir()), *drawn], entry)
             if is_promoted:
                 registry.promote(version)
                 put_in_force(store.directory, version, folder)
@@ -176,6 +181,29 @@ def _write_beside(folder: Path, records: Sequence[RunRecord], duel: Duel) -> Non
     (folder / "duel.md").write_text(duel.markdown, encoding="utf-8")
     text = json.dumps(duel.to_dict(), indent=1, allow_nan=False)
     (folder / "duel.json").write_text(text, encoding="utf-8")
+
+
+def _entry(records: Sequence[RunRecord], duel: Duel, summary: Mapping[str, Any]) -> Entry:
+    return Entry(
+        name=f"surrogate · trained on {summary['rows_used']} runs",
+        description=duel.markdown.replace("# ", "### ", 1),
+        params={name: str(value) for name, value in summary.items() if _is_plain(value)},
+        metrics=duel.metrics,
+        sources=[runs_source("runs of this store", records, "training")],
+    )
+
+
+def _draw(records: Sequence[RunRecord], folder: Path) -> list[Path]:
+    """Draw where the shipped surrogate errs on these runs: what there is to learn."""
+    return [
+        png.draw(figure.chart, folder / f"{figure.name}.png")
+        for figure in residual_figures(records)
+    ]
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value of a training's summary says something as one param."""
+    return isinstance(value, str | int | float)
 
 
 def _learned(folder: Path) -> frozenset[str] | None:

@@ -1,4 +1,4 @@
-"""What the tests share: the demo model and this host's name."""
+"""What the tests share: the demo model, a store filled by the demo, and this host's name."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, settings
 
 from autotune.demo_model import build_demo_model
 from autotune.gpus import detect_cpu
+from tests.shop import Ran, Shop
 
 # A shared machine is slow at times; that is no finding.
 settings.register_profile(
@@ -26,3 +27,10 @@ def demo_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cpu() -> str:
     """The catalogue name of this host's processor."""
     return detect_cpu().name
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Ran]:
+    """The demo, run once; tests only read what it left."""
+    shop = Shop(tmp_path_factory.mktemp("demo"))
+    return shop, shop("demo", timeout=600)

@@ -121,3 +121,22 @@ def test_the_report_tells_how_the_advice_did(
     assert "## How the advice did" in text
     assert "All 1 confirmed recommendations" in text
     assert any(name.endswith("advice.png") for name in report["pictures"])
+
+
+def test_a_recommendation_its_confirmation_and_its_page_belong_together(
+    answer: Path, runs: Path, uri: str
+) -> None:
+    done = confirm(answer, runs, uri, "--json")
+    assert done.exit_code == 0, done.output
+    client = MlflowClient(uri)
+    below = confirmation_run(uri)
+    above = client.get_run(below.data.tags["mlflow.parentRunId"])
+    assert above.data.tags["autotune.kind"] == "recommendation"
+    assert above.data.tags["autotune.confirmation_run_id"] == below.info.run_id
+    assert below.info.run_id in above.data.tags["mlflow.note.content"]
+    assert above.info.run_id in below.data.tags["mlflow.note.content"]
+    assert above.data.metrics["measured_output_throughput"] > 0
+    pages = {Path(item.path).name for item in client.list_artifacts(above.info.run_id, "report")}
+    assert {"report.html", "report.md", "landscape.png", "predicted.png"} <= pages
+    everything = client.search_runs([above.info.experiment_id])
+    assert {run.info.status for run in everything} == {"FINISHED"}

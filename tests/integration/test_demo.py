@@ -72,9 +72,26 @@ def test_the_study_has_a_picture_and_its_journal(demo: Demo) -> None:
     assert experiment is not None
     query = f"tags.`{KIND}` = 'study' and metrics.best_output_throughput > 0"
     studies = client.search_runs([experiment.experiment_id], query)
-    names = {Path(item.path).suffix for item in client.list_artifacts(studies[0].info.run_id)}
-    assert names == {".png", ".jsonl"}
+    run_id = studies[0].info.run_id
+    assert {Path(item.path).suffix for item in client.list_artifacts(run_id)} == {"", ".jsonl"}
+    names = {Path(item.path).name for item in client.list_artifacts(run_id, "report")}
+    assert {"report.html", "report.md", "landscape.png", "pareto.png"} <= names
     assert "best" in studies[0].data.tags["mlflow.note.content"].lower()
+    assert studies[0].inputs.dataset_inputs[0].dataset.name == "random prompts, 64/32 tokens"
+    assert studies[0].data.metrics["system/cpu_utilization_percentage"] > 0
+
+
+def test_confirmatory_runs_are_below_their_confirmation(demo: Demo) -> None:
+    shop, _ = demo
+    client = MlflowClient(shop.uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    [above] = client.search_runs([experiment.experiment_id], f"tags.`{KIND}` = 'confirmation'")
+    below = client.search_runs(
+        [experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{above.info.run_id}'"
+    )
+    assert {run.data.tags["purpose"] for run in below} == {"confirm"}
+    assert len(below) == 3
 
 
 def test_a_second_recommendation_uses_the_own_runs_from_the_cache(demo: Demo) -> None:

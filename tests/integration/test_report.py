@@ -33,15 +33,17 @@ def test_a_studys_report_is_written_and_logged(uri: str, tmp_path: Path) -> None
     assert "| vllm | Llama-3.1-8B | H200 | 512/128 | closed_batch, auto, 0.26.0 | 3 | 0 " in text
     assert "| 1 x 2 | 30.0 | 1 | 50% | - |" in text
     assert "A100" not in text
-    assert (folder / "landscapes-vllm-H200.png").stat().st_size > 0
+    assert (folder / "landscape.png").stat().st_size > 0
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
-    [run] = client.search_runs([experiment.experiment_id], "tags.`autotune.kind` = 'report'")
-    assert {a.path for a in client.list_artifacts(run.info.run_id)} == {
-        "report.md",
-        "landscapes-vllm-H200.png",
-    }
+    [run] = client.search_runs(
+        [experiment.experiment_id],
+        f"tags.`autotune.kind` = 'study' and tags.`autotune.session_id` = '{HERE}'",
+    )
+    files = {Path(a.path).name for a in client.list_artifacts(run.info.run_id, "report")}
+    assert {"report.html", "report.md", "landscape.png"} <= files
+    assert "get-artifact?run_uuid=" in run.data.tags["mlflow.note.content"]
 
 
 def test_all_takes_every_run_and_an_output_folder(uri: str, tmp_path: Path) -> None:
@@ -67,5 +69,6 @@ def test_a_store_of_many_landscapes_is_reported_whole(tmp_path: Path) -> None:
     ]
     Store(uri).log(many)
     made = report_study("all", uri)
+    assert made.markdown is not None
     assert made.markdown.read_text(encoding="utf-8").count("| vllm |") == MOST_PANELS + 3
-    assert len(made.pictures) == 1
+    assert [path.suffix for path in made.files] == [".html", ".md", ".png"]

@@ -96,6 +96,34 @@ def test_runs_are_children_of_their_study_and_failures_are_failed(
     assert by_batch["8"].info.run_name == "Llama-3.1-8B · vllm · 1xH200 · bs 8"
 
 
+def test_imported_studies_are_finished_and_say_what_they_hold(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/mlflow.db")
+    rows = [record(), record(**FAILED), record(session_id=None, source="else")]
+    store.log(rows)
+    store.finish_imported(rows)
+    store.finish_imported(rows)
+    parents = list(store._search(f"tags.`{KIND}` = 'study'"))
+    assert {run.info.status for run in parents} == {"FINISHED"}
+    [study] = [run for run in parents if run.data.tags["source"] == "test"]
+    assert study.data.metrics["n_failed"] == 1
+    assert study.data.params["model"] == rows[0].model
+    assert "1 of 2 failed (out of memory)" in study.data.tags["mlflow.note.content"]
+    assert study.inputs.dataset_inputs[0].dataset.name == "random prompts, 512/128 tokens"
+
+
+def test_a_run_has_the_time_it_ran_and_a_failed_one_its_reason(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/mlflow.db")
+    store.log([record(measure_s=2.5), record(**FAILED)])
+    good, bad = sorted(
+        store._search(f"tags.`{KIND}` = 'configuration'"), key=lambda run: str(run.info.status),
+        reverse=True,
+    )  # fmt: skip
+    assert good.info.start_time == 1767225600000
+    assert good.info.end_time - good.info.start_time == 2500
+    assert "CUDA out of memory" in bad.data.tags["mlflow.note.content"]
+    assert bad.data.tags["model"] == "meta-llama/Llama-3.1-8B"
+
+
 @pytest.mark.parametrize("uri", ["sqlite:////proc/no/mlflow.db", "nonsense://host/x"])
 def test_a_store_that_cannot_be_opened_is_named(uri: str) -> None:
     with pytest.raises(StoreError, match="cannot open the store"):

@@ -14,6 +14,7 @@ from autotune.cli import main
 from autotune.tracking import Store
 from recommender.champion import return_to_shipped, version_in_force
 from recommender.context import load_predictor
+from recommender.features import FEATURE_NAMES
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.registry import MODEL_NAME, PROMOTED_AT, REPLACED, ROLLED_BACK_AT
 from tests.records import record
@@ -156,3 +157,22 @@ def test_the_same_runs_do_not_win_twice_and_new_ones_do(
     more = json.loads(train("--json").stdout)
     assert more["promoted"] is True
     assert {fold["kind"] for fold in more["duel"]["folds"]} == {"gpu"}
+
+
+def test_a_version_can_be_loaded_by_mlflow_with_its_own_example(train: Command, uri: str) -> None:
+    import mlflow
+
+    assert train().exit_code == 0
+    client = MlflowClient(uri)
+    champion = client.get_model_version_by_alias(MODEL_NAME, "champion")
+    assert "Challenger against champion" in champion.description
+    assert "autotune recommend" in client.get_registered_model(MODEL_NAME).description
+    mlflow.set_tracking_uri(uri)
+    loaded = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}@champion")
+    assert tuple(loaded.metadata.get_input_schema().input_names()) == FEATURE_NAMES
+    example = mlflow.models.Model.load(f"models:/{MODEL_NAME}@champion").load_input_example()
+    assert len(loaded.predict(example)) == 1
+    run = client.get_run(champion.run_id)
+    assert run.inputs.dataset_inputs[0].dataset.name == "runs of this store"
+    files = {item.path for item in client.list_artifacts(champion.run_id)}
+    assert {"duel.md", "judged.png", "residuals-gpu.png", "residuals-model.png"} <= files

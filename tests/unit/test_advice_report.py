@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from autotune.cache import RecordCache
+from autotune.charts import png
 from autotune.errors import InvalidConfigError
+from autotune.pages.document import Figure
 from autotune.records import RunRecord
 from recommender import ledger
 from recommender.confirm import confirm
@@ -18,7 +20,7 @@ from recommender.ledger_entry import entry_of
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.query import Query
 from recommender.recommend import Recommendation, recommend
-from recommender.report import advice_section, read_ledger
+from recommender.report import advice_blocks, read_ledger
 from tests.records import record
 
 PREDICTOR = Predictor.load(PRETRAINED)
@@ -105,9 +107,7 @@ def test_an_empty_store_is_one_sentence(tmp_path: Path) -> None:
     kept = read_ledger(uri)
     assert "No recommendation was confirmed yet" in kept.markdown
     assert kept.to_dict()["entries"] == []
-    section = advice_section(uri)
-    assert section.text.startswith("## How the advice did")
-    assert section.draw(tmp_path) == []
+    assert advice_blocks(uri) == [kept.markdown]
 
 
 def test_the_ledger_is_read_from_the_files_beside_the_store(
@@ -138,9 +138,11 @@ def test_the_last_ten_are_told_apart(confirmed: Confirmation, uri: str, tmp_path
     assert "The last 10 confirmed recommendations" in kept.markdown
 
 
-def test_the_section_has_a_picture(uri: str, tmp_path: Path) -> None:
-    [picture] = advice_section(uri).draw(tmp_path / "out")
-    assert picture.stat().st_size > 0
+def test_the_blocks_end_with_a_picture(uri: str) -> None:
+    _, figure = advice_blocks(uri)
+    assert isinstance(figure, Figure)
+    assert "inside the 90 % interval" in figure.chart.alt
+    assert png.render(figure.chart).startswith(b"\x89PNG")
 
 
 def test_a_damaged_file_is_named(uri: str, tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
 """Recommendations on disk."""
 
 import json
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from autotune.errors import InvalidConfigError
 from autotune.spec import Slo
+from autotune.tracking import Store
 from recommender import ledger
+from recommender.advice_runs import RECOMMENDATION, log_pending
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.query import Query
 from recommender.recommend import Recommendation, recommend
@@ -82,39 +82,20 @@ def test_a_file_from_before_there_were_prices_limits_and_migrations_still_loads(
     assert loaded.best.output_throughput == made.best.output_throughput
 
 
-class Shelf:
-    """A store that keeps what it is given."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.params: dict[str, Any] = {}
-        self.metrics: dict[str, float] = {}
-
-    def log_document(
-        self,
-        *,
-        kind: str,
-        name: str,
-        document_id: str,
-        params: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        note: str,
-        artifacts: Iterable[Path],
-    ) -> str:
-        self.params, self.metrics = dict(params), dict(metrics)
-        return document_id
-
-
 def test_cost_energy_and_the_migration_are_logged(made: Recommendation, tmp_path: Path) -> None:
-    ledger.save(made, tmp_path)
-    shelf = Shelf(tmp_path)
-    assert ledger.log_pending(shelf) == 1
+    store = Store(f"sqlite:///{tmp_path}/mlflow.db")
+    ledger.save(made, store.directory)
+    assert log_pending(store) == 1
+    run_id = store.find_document(RECOMMENDATION, made.recommendation_id)
+    assert run_id is not None
+    logged = store.client.get_run(run_id).data
     assert made.migration is not None
-    assert shelf.params["migration_verdict"] == made.migration.verdict
-    assert shelf.params["replicas"] == made.deployment.replicas
-    assert shelf.params["max_tpot_ms"] == 50
-    assert "max_ttft_ms" not in shelf.params
-    assert shelf.metrics["migration_gain"] == made.migration.gain
-    assert shelf.metrics["predicted_cost_per_mtok"] == made.best.cost_per_mtok
-    assert shelf.metrics["source_energy_j_per_token"] == made.migration.before.energy_j_per_token
-    assert ledger.log_pending(shelf) == 0
+    assert logged.params["migration_verdict"] == made.migration.verdict
+    assert logged.params["replicas"] == str(made.deployment.replicas)
+    assert logged.params["max_tpot_ms"] == "50"
+    assert "max_ttft_ms" not in logged.params
+    assert logged.metrics["migration_gain"] == made.migration.gain
+    assert logged.metrics["predicted_cost_per_mtok"] == made.best.cost_per_mtok
+    assert logged.metrics["source_energy_j_per_token"] == made.migration.before.energy_j_per_token
+    assert made.best.command in logged.tags["mlflow.note.content"]
+    assert log_pending(store) == 0

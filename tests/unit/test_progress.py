@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from autotune.progress import LiveProgress, StudyProgress
+from autotune.live import GpuGauge, LiveProgress, counter, describe_seconds
+from autotune.progress import StudyProgress, counting
 from autotune.spec import EngineConfig, Slo
 from tests.records import record
 
@@ -59,3 +60,21 @@ def test_the_live_total_shrinks_by_what_is_spared() -> None:
         assert (task.completed, task.total) == (5, 10)
         progress.trials_left(2)
         assert (task.completed, task.total) == (5, 7)
+
+
+def test_durations_are_told_in_their_two_largest_units() -> None:
+    told = [describe_seconds(s) for s in (0.4, 42, 150, 7260)]
+    assert told == ["0 s", "42 s", "2 min 30 s", "2 h 1 min"]
+
+
+def test_the_gauge_is_silent_where_nothing_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert GpuGauge().text == ""
+
+
+def test_counting_reaches_its_end() -> None:
+    with counter("things", 3) as advance:
+        for _ in range(3):
+            advance()
+    with counting("things", 3) as advance:
+        advance()

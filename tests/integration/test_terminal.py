@@ -1,0 +1,90 @@
+"""The command line on a terminal and off it: colours, hints, completion, JSON."""
+
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.shop import AUTOTUNE, Shop
+
+COLOR = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m")
+ASK = ("recommend", "--model", "meta-llama/Llama-3.1-8B", "--target-gpu", "H100")
+
+
+def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> str:
+    """Run a command with a terminal as its output, and return everything it wrote there."""
+    main, side = pty.openpty()
+    known = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "MLFLOW_TRACKING_URI")}
+    process = subprocess.Popen(
+        [str(AUTOTUNE), *arguments],
+        stdout=side,
+        stderr=side,
+        cwd=folder,
+        env={**known, "TERM": "xterm-256color", "COLUMNS": "150", **environment},
+    )
+    os.close(side)
+    written = b""
+    while True:
+        try:
+            part = os.read(main, 65536)
+        except OSError:  # the other side was closed
+            break
+        if not part:
+            break
+        written += part
+    os.close(main)
+    process.wait()
+    return written.decode()
+
+
+def test_colours_follow_no_color_and_pipes(shop: Shop) -> None:
+    assert COLOR.search(on_a_terminal(shop.folder, "doctor"))
+    assert not COLOR.search(on_a_terminal(shop.folder, "doctor", NO_COLOR="1"))
+    assert "\x1b" not in shop("doctor").out
+
+
+def test_somebody_new_is_told_how_to_begin(shop: Shop) -> None:
+    assert "First time here?" in on_a_terminal(shop.folder, *ASK)
+    piped = shop(*ASK)
+    assert "First time here?" not in piped.out + piped.err
+    assert piped.err == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["recommend", "--target-gpu", "h100"], "H100-80GB"),
+        (["recommend", "--model", "llama-3.1-8b"], "meta-llama/Llama-3.1-8B"),
+        (["rec"], "recommend"),
+        (["run", "--batch"], "--batch-sizes"),
+    ],
+)
+def test_the_shell_completes(shop: Shop, words: list[str], expected: str) -> None:
+    ran = shop(
+        _AUTOTUNE_COMPLETE="bash_complete",
+        COMP_WORDS=" ".join(["autotune", *words]),
+        COMP_CWORD=str(len(words)),
+    )
+    assert f"plain,{expected}" in ran.out.splitlines()
+
+
+def test_the_shell_completes_what_the_store_has_an_id_for(shop: Shop) -> None:
+    made = shop(*ASK, "--json").json()["recommendation_id"]
+    ran = shop(_AUTOTUNE_COMPLETE="bash_complete", COMP_WORDS="autotune report ", COMP_CWORD="2")
+    assert f"plain,{made}" in ran.out.splitlines()
+
+
+def test_results_are_json_everywhere(shop: Shop) -> None:
+    built = shop("demo", "--model-only", "demo-model", "--json")
+    assert built.json() == {"model": "demo-model"}
+    assert shop("export", "runs.jsonl", "--json").json() == {"runs": 0, "output": "runs.jsonl"}
+    assert {check["name"] for check in shop("doctor", "--json").json()} >= {"Python", "store"}
+
+
+def test_an_option_that_is_almost_right_is_named(shop: Shop) -> None:
+    ran = shop("recommend", "--modle", "x")
+    assert ran.code == 2
+    assert "--model" in ran.err
