@@ -3,9 +3,9 @@
 Usage: scripts/reproduce_paper.py FOLDER [--output DIR] [--tracking-uri URI] [--with-recommender]
 
 FOLDER holds allData.csv, RQ2_tables/ and results_hpo_*.json. The runs are imported into a store (a
-temporary one unless --tracking-uri names one), read back from it, and the report (report.md and
-pictures) is written and logged there. --with-recommender also plays our recommender's migrations
-with 0, 1, 3 and 5 runs on the target, which takes minutes.
+temporary one unless --tracking-uri names one), read back from it, and the report (report.html,
+report.md and pictures) is written and logged there. --with-recommender also plays our recommender's
+migrations with 0, 1, 3 and 5 runs on the target, which takes minutes.
 """
 
 import argparse
@@ -16,7 +16,9 @@ from pathlib import Path
 from autotune.errors import AutotuneError
 from autotune.importers import infpop
 from autotune.importing import import_files
-from autotune.landscape_report import draw_all, write_report
+from autotune.landscape_report import draw_all
+from autotune.pages.document import Document
+from autotune.pages.writing import write_document
 from autotune.tracking import Store
 from recommender.paper import paper_landscapes
 from recommender.paper_gain import harvest
@@ -31,8 +33,11 @@ def reproduce(folder: Path, uri: str, output: Path, *, with_recommender: bool) -
     records = [r for r in store.cache.read() or store.read() if r.source == infpop.SOURCE]
     harvests = harvest(records, folder) if with_recommender else []
     made = paper_report(records, folder, harvests)
-    pictures = draw_all(paper_landscapes(records, with_suspect=True), output)
-    report = write_report(output, made.text, pictures, made.summary)
+    pictures = draw_all(paper_landscapes(records, with_suspect=True))
+    title, _, text = made.text.partition("\n")
+    report = write_document(
+        Document(title=title.removeprefix("# "), blocks=(text.strip(), *pictures)), output
+    )
     store.log_document(
         kind="report",
         name="report · arXiv 2408.01050",
@@ -40,9 +45,9 @@ def reproduce(folder: Path, uri: str, output: Path, *, with_recommender: bool) -
         params={"folder": folder.name, "runs": len(records)},
         metrics=made.metrics,
         note=made.summary,
-        artifacts=[report.markdown, *report.pictures],
+        artifacts=report.files,
     )
-    return f"{made.summary}\n\nwritten to {report.markdown}"
+    return f"{made.summary}\n\nwritten to {report.files[0]}"
 
 
 def main() -> int:
