@@ -14,6 +14,7 @@ from autotune.processes import end_group
 
 _GRACE_S = 5.0
 _LIVENESS_S = 0.5
+_LONGEST_LINE = 4 * 2**20
 
 
 class WorkerGoneError(Exception):
@@ -72,7 +73,7 @@ class WorkerProcess:
             raise WorkerGoneError from None
 
     def read_line(self, timeout_s: float) -> bytes:
-        """Return the next line of the event pipe.
+        """Return the next line of the event pipe; of one without end, its first megabytes.
 
         The worker's own end is watched too: a process that outlives it may hold the pipe open.
 
@@ -83,7 +84,7 @@ class WorkerProcess:
         deadline = time.monotonic() + timeout_s
         with selectors.DefaultSelector() as selector:
             selector.register(self._events_fd, selectors.EVENT_READ)
-            while b"\n" not in self._buffer:
+            while b"\n" not in self._buffer and len(self._buffer) < _LONGEST_LINE:
                 is_gone = self._process.poll() is not None
                 left = max(0.0, deadline - time.monotonic())
                 if selector.select(0 if is_gone else min(left, _LIVENESS_S)):

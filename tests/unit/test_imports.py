@@ -25,7 +25,7 @@ FENCES = {
 }
 # autotune's modules from the inside out: each may import those of earlier lines only.
 LAYERS = (
-    {"errors", "vocabulary"},
+    {"errors", "vocabulary", "oom"},
     {"configuration", "checks", "dtypes"},
     {"records", "engine_config", "demand", "architecture", "processes", "nvml"},
     {"kept", "limits", "wording"},
@@ -41,7 +41,7 @@ LAYERS = (
         "occupancy",
     },
     {"gpus", "models", "budget"},
-    {"journal", "memory", "space", "local_models", "worker_process", "defaults"},
+    {"journal", "memory", "space", "local_models", "worker_process", "worker_events", "defaults"},
     {"engines", "session"},
     {"worker", "bench"},
     {"planning"},
