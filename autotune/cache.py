@@ -4,16 +4,18 @@ Whatever writes to the store refreshes it; ``autotune train`` and every other co
 the store may rebuild it. It can be deleted at any time.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from autotune.codec import from_json_line, read_lines, to_json_line
-from autotune.errors import InvalidRecordError
+from autotune.errors import InvalidRecordError, StoreError
 from autotune.records import RECORD_FIELDS, RunRecord
 
 DEFAULT_DIRECTORY = Path("mlruns")
@@ -39,6 +41,7 @@ class RecordCache:
     def __init__(self, directory: Path) -> None:
         self.path = directory / "cache" / "records.json"
         self.tail_path = directory / "cache" / "records.tail.jsonl"
+        self._lock_path = directory / "cache" / ".lock"
 
     def read(self, *, model: str | None = None) -> list[RunRecord] | None:
         """Return the cached records, or ``None`` when there is no usable cache.
@@ -52,33 +55,72 @@ class RecordCache:
                 return None
             data = json.loads(body)
             records = _from_columns(data["columns"], data["n"], model)
-            if self.tail_path.exists():
-                tail = [from_json_line(line) for _, line in read_lines(self.tail_path)]
-                # another process may have read the store while these were being logged
-                held = {record.record_id for record in records}
-                records += [
-                    r
-                    for r in tail
-                    if (model is None or r.model == model) and r.record_id not in held
-                ]
+            tail = [from_json_line(line) for line in self._tail_lines()]
+            # another process may have read the store while these were being logged
+            held = {record.record_id for record in records}
+            records += [
+                r for r in tail if (model is None or r.model == model) and r.record_id not in held
+            ]
         except (OSError, ValueError, KeyError, TypeError, InvalidRecordError):
             return None
         return records
 
     def extend(self, records: Iterable[RunRecord]) -> bool:
-        """Add records that were written to the store; false when there is no cache to add to."""
+        """Add records that were written to the store; false when there is no cache to add to.
+
+        A disk that refuses them leaves no cache, rather than one that lacks something.
+        """
         if not self.path.exists():
             return False
-        with self.tail_path.open("a", encoding="utf-8") as file:
-            file.write("".join(to_json_line(record) + "\n" for record in records))
+        text = "".join(to_json_line(record) + "\n" for record in records)
+        try:
+            with self._changing(), self.tail_path.open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError:
+            self.drop()
         return True
 
     def replace(self, records: Sequence[RunRecord]) -> None:
-        """Write the whole cache; readers see the old one or the new one, never a part."""
+        """Write the whole cache; readers see the old one or the new one, never a part.
+
+        What another process has added since the records were read stays.
+        """
         columns = _to_columns(records)
         body = json.dumps({"n": len(records), "columns": columns}, separators=(",", ":"))
-        self.tail_path.unlink(missing_ok=True)
-        write_atomically(self.path, json.dumps(_head(body)) + "\n" + body)
+        held = {record.record_id for record in records}
+        try:
+            with self._changing():
+                tail = [line for line in self._tail_lines() if _is_other(line, held)]
+                write_atomically(self.path, json.dumps(_head(body)) + "\n" + body)
+                write_atomically(self.tail_path, "".join(line + "\n" for line in tail))
+        except OSError:
+            self.drop()
+
+    def drop(self) -> None:
+        """Delete the cache; whoever needs it reads the store instead."""
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+    def _tail_lines(self) -> list[str]:
+        if not self.tail_path.exists():
+            return []
+        return [line for _, line in read_lines(self.tail_path)]
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Let one process of this host after the other change the cache."""
+        self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock_path.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _is_other(line: str, held: Collection[str]) -> bool:
+    """Whether a line is a record, and none of those held."""
+    try:
+        return from_json_line(line).record_id not in held
+    except InvalidRecordError:
+        return False
 
 
 def _head(body: str) -> dict[str, Any]:
@@ -87,13 +129,19 @@ def _head(body: str) -> dict[str, Any]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=path.name, suffix=".part", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(text)
-    Path(file.name).replace(path)
+    """Write a text file so that readers see the old one or the new one, never a part.
+
+    Raises:
+        StoreError: When the disk refuses, naming the file.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:
+            part = Path(folder) / path.name
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _to_columns(records: Sequence[RunRecord]) -> dict[str, Any]:

@@ -207,6 +207,38 @@ def import_(
 
 
 @main.command()
+@click.argument("journals", nargs=-1, type=click.Path(path_type=Path))
+@tracking_uri_option
+@json_option
+def sync(journals: tuple[Path, ...], tracking_uri: str, as_json: bool) -> None:
+    """Log what a store missed while it was away: runs of journals, recommendations.
+
+    JOURNALS are files; without any, all beside the store. What it holds is not logged twice.
+
+    \b
+    Example:
+      autotune sync
+      autotune sync study.jsonl --tracking-uri http://mlflow.example:5000
+    """
+    from autotune.syncing import sync_journals
+    from autotune.tracking import Store
+    from recommender.ledger import log_pending
+
+    synced = sync_journals(journals, tracking_uri)
+    n_documents = log_pending(Store(tracking_uri))
+    if as_json:
+        _echo_json({"journals": [s.to_dict() for s in synced], "documents": n_documents})
+    else:
+        for one in synced:
+            click.echo(one.text)
+        click.echo(
+            f"{len(synced)} journals, {n_documents} recommendations and confirmations logged"
+        )
+    if any(one.error for one in synced):
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
 @train_options
 @tracking_uri_option
 @json_option

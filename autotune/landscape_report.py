@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import UsageError, did_you_mean
+from autotune.file_names import file_name
 from autotune.landscapes import (
     Landscape,
     Steps,
@@ -73,7 +74,7 @@ def report_study(
 
     store = Store(tracking_uri)
     records = select(store.read(), study)
-    target = folder or store.directory / "reports" / study
+    target = folder or store.directory / "reports" / file_name(study)
     title = "All runs of the store" if study == EVERYTHING else f"Study {study}"
     lands = landscapes_of(records)
     text = f"# {title}\n\n{irregularity(lands)}\n\n{landscape_table(lands)}\n"
@@ -131,7 +132,9 @@ def draw_all(lands: Sequence[Landscape], folder: Path) -> list[Path]:
         if len(land.cells) >= FEWEST_CELLS:
             groups.setdefault(f"{land.engine}-{land.gpu}", []).append(land)
     return [
-        landscape_grid(_largest(group), folder / f"landscapes-{name}.png", n_all=len(group))
+        landscape_grid(
+            _largest(group), folder / f"landscapes-{file_name(name)}.png", n_all=len(group)
+        )
         for name, group in sorted(groups.items())
     ]
 

@@ -181,7 +181,7 @@ class RunRecord(Configuration):
 
 
 def check_measures(values: Mapping[str, object]) -> None:
-    """Refuse measures that cannot be: none is zero or negative unless it may be; null is unmeasured.
+    """Refuse measures that cannot be: zero where it may not be, or negative; null is unmeasured.
 
     Raises:
         InvalidRecordError: Naming the first offender.

@@ -1,68 +1,22 @@
 """``autotune run``: a study with its journal, its engines and its store."""
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autotune.bench import Bench, BenchSettings, tail_path
+from autotune.bench import Bench, BenchSettings
 from autotune.cache import default_uri, store_directory
-from autotune.errors import InvalidConfigError, StoreError
+from autotune.errors import InvalidConfigError
 from autotune.journal import open_journal
 from autotune.progress import create_progress
-from autotune.records import RunRecord
 from autotune.search import StrategyFactory, create_strategy
 from autotune.spec import Slo, StudySpec
+from autotune.store_log import StoreLog
 from autotune.study import Planned, Study, new_session_id, plan
 from autotune.study_result import StudyResult
 
 if TYPE_CHECKING:
     from autotune.tracking import Store
-
-
-class StoreLog:
-    """Logs records to the store once they are in the journal.
-
-    A store that fails does not stop the study: the journal has everything.
-
-    Args:
-        log_dir: Where the engines' last words before a failure are; they go with its record.
-    """
-
-    def __init__(self, store: "Store | None", log_dir: Path) -> None:
-        self.remarks: list[str] = []
-        self._store = store
-        self._log_dir = log_dir
-
-    def log(self, records: Sequence[RunRecord]) -> None:
-        """Log records; the first failure is noted and ends the logging."""
-        if self._store is None:
-            return
-        try:
-            self._store.log(records, attachment=lambda r: tail_path(self._log_dir, r))
-        except StoreError as error:
-            self._store = None
-            self.remarks.append(f"{error}; `autotune import` the journal once it is back")
-
-    def finish(self, result: StudyResult, *, completed: bool) -> None:
-        """Close the study's parent run with its summary and pictures."""
-        if self._store is None or not result.records:
-            return
-        from autotune.plots import landscape
-
-        metrics = {}
-        if result.best is not None and result.best.output_throughput is not None:
-            metrics["best_output_throughput"] = result.best.output_throughput
-        picture = self._store.directory / "journals" / f"{result.session_id}-landscape.png"
-        # What is missing here can be drawn again from the journal.
-        with contextlib.suppress(StoreError):
-            self._store.finish_study(
-                result.session_id,
-                completed=completed,
-                note=result.note,
-                metrics=metrics,
-                artifacts=[result.journal, landscape(result.records, picture)],
-            )
 
 
 def run_study(
@@ -102,9 +56,8 @@ def run_study(
             _run(study, settings, log)
             completed = True
         finally:
-            result = _result(study, log, settings.slo)
-            log.finish(result, completed=completed)
-    return result
+            log.finish(_result(study, log, settings.slo), completed=completed)
+    return _result(study, log, settings.slo)
 
 
 def _run(study: Study, settings: BenchSettings, log: StoreLog) -> None:

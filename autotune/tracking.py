@@ -47,8 +47,8 @@ from autotune.store_process import (
 __all__ = ["EXPERIMENT", "Store", "redact", "serve_ui"]
 
 EXPERIMENT = "autotune"
-# MLflow lets the database's own errors through in places.
-_FAILURES = (MlflowException, SQLAlchemyError)
+# MLflow lets the database's own errors and the disk's through in places.
+_FAILURES = (MlflowException, SQLAlchemyError, OSError)
 _PAGE = 1000
 _GIVEN = "autotune.reference_runs"
 
@@ -74,11 +74,11 @@ class Store:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             with _one_at_a_time(self.directory):
-                prepare_database(uri)
+                prepare_database(uri, _lay_out)
                 self.client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._experiment()
                 self._take_reference_runs()
-        except (*_FAILURES, sqlite3.Error, OSError, ImportError, ValueError) as error:
+        except (*_FAILURES, sqlite3.Error, ImportError, ValueError) as error:
             raise StoreError(f"cannot open the store {redact(uri)}: {first_line(error)}") from error
 
     def _experiment(self) -> str:
@@ -88,7 +88,14 @@ class Store:
         location = None
         if self.uri.startswith(SQLITE_PREFIX):
             location = (self.directory / "artifacts").resolve().as_uri()
-        return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+        try:
+            return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+        except MlflowException:
+            # Somebody else may have created it just now.
+            found = self.client.get_experiment_by_name(EXPERIMENT)
+            if found is None:
+                raise
+            return str(found.experiment_id)
 
     def _take_reference_runs(self) -> None:
         """Log the runs that came with the checkout, if this is its store and lacks some."""
@@ -128,13 +135,17 @@ class Store:
         sessions = {record.session_id for record in records}
         was_empty = False
         try:
-            held = self._held_ids(sessions)
+            held = self._held(sessions)
             was_empty = not held and not _is_one_study(sessions)
+            done = {record_id for record_id, runs in held.items() if _is_whole(runs[0])}
             for record in records:
-                if record.record_id not in held:
-                    held.add(record.record_id)
+                begun = held.pop(record.record_id, [])
+                self._delete(begun[1:])
+                if record.record_id not in done:
                     path = None if attachment is None else attachment(record)
-                    self._log_one(record, self._parent(record, studies), path)
+                    run = begun[0] if begun else self._create(record, self._parent(record, studies))
+                    self._fill(run, record, path)
+                    done.add(record.record_id)
                     new.append(record)
                 if on_logged is not None:
                     on_logged(record)
@@ -157,7 +168,7 @@ class Store:
     def study_run(self, record: RunRecord) -> str:
         """Return the id of the parent run of the record's study, created when new."""
         study_id = study_id_of(record)
-        for run in self._search(f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{study_id}'"):
+        for run in self._search_study("study", study_id):
             return str(run.info.run_id)
         run = self.client.create_run(self.experiment_id, tags=study_tags(record))
         params = [Param(name, value) for name, value in study_params(record).items()]
@@ -173,27 +184,40 @@ class Store:
         metrics: Mapping[str, float],
         artifacts: Iterable[Path] = (),
     ) -> None:
-        """Close a study's parent run with its summary; a study that goes on may be closed again."""
-        query = f"tags.`{KIND}` = 'study' and tags.`{STUDY_ID}` = '{session_id}'"
-        for run in self._search(query):
-            run_id = run.info.run_id
-            self.client.set_tag(run_id, "mlflow.note.content", note)
-            for name, value in metrics.items():
-                self.client.log_metric(run_id, name, value)
-            for path in artifacts:
-                self.client.log_artifact(run_id, str(path))
-            self.client.set_terminated(run_id, "FINISHED" if completed else "KILLED")
+        """Close a study's parent run with its summary; a study that goes on may be closed again.
+
+        Raises:
+            StoreError: When the store refuses.
+        """
+        try:
+            for run in self._search_study("study", session_id):
+                run_id = run.info.run_id
+                self.client.set_tag(run_id, "mlflow.note.content", note)
+                for name, value in metrics.items():
+                    self.client.log_metric(run_id, name, value)
+                for path in artifacts:
+                    self.client.log_artifact(run_id, str(path))
+                self.client.set_terminated(run_id, "FINISHED" if completed else "KILLED")
+        except _FAILURES as error:
+            raise StoreError(
+                f"the store {redact(self.uri)} refused a study's end: {first_line(error)}"
+            ) from error
 
     def read(self) -> list[RunRecord]:
-        """Read every record out of MLflow and refresh the cache."""
+        """Read every record out of MLflow and refresh the cache.
+
+        A run that its writer has not finished, or will never finish, is no record yet.
+        """
         query = f"tags.`{KIND}` = 'configuration'"
         try:
-            records = [_record(run) for run in self._search(query)]
+            found = [_record(run) for run in self._search(query) if _is_whole(run)]
+        except StoreError:
+            raise
         except _FAILURES as error:
             raise StoreError(
                 f"cannot read the store {redact(self.uri)}: {first_line(error)}"
             ) from error
-        records.reverse()
+        records = list({record.record_id: record for record in reversed(found)}.values())
         self.cache.replace(records)
         return records
 
@@ -239,25 +263,50 @@ class Store:
             known[study_id] = self.study_run(record)
         return known[study_id]
 
-    def _log_one(self, record: RunRecord, parent: str, attachment: Path | None) -> None:
-        tags = {PARENT: parent, **tags_of(record)}
-        run = self.client.create_run(self.experiment_id, tags=tags)
-        at = run.info.start_time
+    def _create(self, record: RunRecord, parent: str) -> Run:
+        return self.client.create_run(self.experiment_id, tags={PARENT: parent, **tags_of(record)})
+
+    def _fill(self, run: Run, record: RunRecord, attachment: Path | None) -> None:
+        """Write a record into its run and end that; what an interrupted writer began is completed.
+
+        Only an ended run is whole.
+        """
+        run_id, at = run.info.run_id, run.info.start_time
         self.client.log_batch(
-            run.info.run_id,
+            run_id,
             metrics=[Metric(name, value, at, 0) for name, value in metrics_of(record).items()],
             params=[Param(name, value) for name, value in params_of(record).items()],
         )
         if attachment is not None and attachment.is_file():
-            self.client.log_artifact(run.info.run_id, str(attachment))
+            self.client.log_artifact(run_id, str(attachment))
         status = "FINISHED" if record.status == "completed" else "FAILED"
-        self.client.set_terminated(run.info.run_id, status)
+        self.client.set_terminated(run_id, status)
 
-    def _held_ids(self, session_ids: set[str | None]) -> set[str]:
-        query = f"tags.`{KIND}` = 'configuration'"
+    def _delete(self, runs: Iterable[Run]) -> None:
+        """Delete runs of a record that has one already: a request was repeated that had arrived."""
+        for run in runs:
+            self.client.delete_run(run.info.run_id)
+
+    def _held(self, session_ids: set[str | None]) -> dict[str, list[Run]]:
+        """Return the runs of each record (of one study, if it is one): whole ones, then oldest."""
         if _is_one_study(session_ids):
-            query += f" and tags.`{STUDY_ID}` = '{next(iter(session_ids))}'"
-        return {run.data.tags[RECORD_ID] for run in self._search(query)}
+            found = self._search_study("configuration", str(next(iter(session_ids))))
+        else:
+            found = self._search(f"tags.`{KIND}` = 'configuration'")
+        held: dict[str, list[Run]] = {}
+        order = sorted(found, key=lambda r: (not _is_whole(r), r.info.start_time, r.info.run_id))
+        for run in order:
+            held.setdefault(run.data.tags[RECORD_ID], []).append(run)
+        return held
+
+    def _search_study(self, kind: str, study_id: str) -> Iterator[Run]:
+        """Yield the runs of a kind that belong to a study, whatever characters its id has."""
+        # To LIKE, an underscore is any one character.
+        pattern = study_id.replace("'", "_").replace("\\", "_")
+        query = f"tags.`{KIND}` = '{kind}' and tags.`{STUDY_ID}` LIKE '{pattern}'"
+        for run in self._search(query):
+            if run.data.tags[STUDY_ID] == study_id:
+                yield run
 
     def _search(self, query: str) -> Iterator[Run]:
         token = None
@@ -277,6 +326,16 @@ def _one_at_a_time(directory: Path) -> Iterator[None]:
     with (directory / ".opening.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _lay_out(uri: str) -> None:
+    """Have MLflow create its tables."""
+    MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT)
+
+
+def _is_whole(run: Run) -> bool:
+    """Whether the writer of a run got to its end."""
+    return bool(run.info.status != "RUNNING")
 
 
 def _is_one_study(session_ids: set[str | None]) -> bool:

@@ -88,9 +88,8 @@ class Bench:
 
     def run(self, *arguments: object, **environment: str) -> "Ended":
         """Run ``autotune run`` to its end."""
-        process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=120)
-        return Ended(process.returncode, out, err)
+        with self.start(*arguments, **environment) as process:
+            return end(process)
 
     def command(self, *arguments: object, **environment: str) -> "Ended":
         """Run any command of ``autotune`` there."""
@@ -116,6 +115,12 @@ class Ended:
 
     def __post_init__(self) -> None:
         assert "Traceback" not in self.err, self.err
+
+
+def end(process: "subprocess.Popen[str]", *, timeout: float = 120) -> Ended:
+    """Wait for a process that was started with ``Bench.start``."""
+    out, err = process.communicate(timeout=timeout)
+    return Ended(process.returncode, out, err)
 
 
 def assert_nothing_lost_or_doubled(records: list[RunRecord], *, of: int = N_TRIALS) -> None:

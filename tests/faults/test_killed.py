@@ -34,17 +34,17 @@ def test_what_is_killed_at_a_random_moment_loses_and_doubles_nothing(
     moments = random.Random(seed)
     bench = Bench(tmp_path).prepare()
     n_lines = moments.randrange(2, 12)
-    process = bench.start(LIGHT_ENGINE_PASS_S="0.004")
-    assert process.stderr is not None
-    # Two lines come before the first result; between two results there is time to strike.
-    for _ in range(n_lines):
-        process.stderr.readline()
-    time.sleep(moments.uniform(0, 0.01))
-    is_worker = seed % 2 == 0
-    victims = children(process.pid) if is_worker else [process.pid]
-    for victim in victims:
-        kill(victim)
-    process.communicate(timeout=60)
+    with bench.start(LIGHT_ENGINE_PASS_S="0.004") as process:
+        assert process.stderr is not None
+        # Two lines come before the first result; between two results there is time to strike.
+        for _ in range(n_lines):
+            process.stderr.readline()
+        time.sleep(moments.uniform(0, 0.01))
+        is_worker = seed % 2 == 0
+        victims = children(process.pid) if is_worker else [process.pid]
+        for victim in victims:
+            kill(victim)
+        process.communicate(timeout=60)
     before = bench.records()
     assert victims
     assert process.returncode == (0 if is_worker else -signal.SIGKILL)

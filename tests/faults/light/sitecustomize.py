@@ -6,11 +6,11 @@ engine that takes milliseconds lets a fault be tried at fifty moments instead of
 
 import importlib.util
 import sys
+from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Sequence
 
 _ENGINE = Path(__file__).with_name("light_engine.py")
 
