@@ -20,8 +20,8 @@ from autotune.environment import snapshot
 from autotune.errors import TrialError
 from autotune.failures import cause_of, last_words
 from autotune.file_names import file_name
-from autotune.local_models import MODEL_CONFIG, identify_model, is_model_directory
-from autotune.models import model_config
+from autotune.local_models import MODEL_CONFIG, identify_model
+from autotune.models import is_model_directory, model_config
 from autotune.occupancy import hold_gpus
 from autotune.records import Configuration, RunRecord
 from autotune.session import EngineSession

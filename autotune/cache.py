@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from autotune.codec import from_json_line, read_lines, to_json_line
+from autotune.codec import from_json_line, to_json_line
 from autotune.errors import InvalidRecordError, StoreError
 from autotune.records import RECORD_FIELDS, RunRecord
 
@@ -104,7 +104,8 @@ class RecordCache:
     def _tail_lines(self) -> list[str]:
         if not self.tail_path.exists():
             return []
-        return [line for _, line in read_lines(self.tail_path)]
+        text = self.tail_path.read_text(encoding="utf-8", errors="replace")
+        return [line for line in text.split("\n") if line]
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:

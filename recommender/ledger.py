@@ -47,10 +47,8 @@ def load(reference: str, directory: Path) -> Recommendation:
     Raises:
         InvalidConfigError: When there is none, or the file is not one.
     """
-    path = Path(reference)
-    if not path.is_file():
-        path = directory / FOLDER / f"{Path(reference).name}.json"
-    if not path.is_file():
+    path = next((place for place in _places(reference, directory) if _is_file(place)), None)
+    if path is None:
         known = sorted(
             p.stem for p in (directory / FOLDER).glob("*.json") if not p.stem.endswith(_CONFIRMED)
         )
@@ -63,6 +61,17 @@ def load(reference: str, directory: Path) -> Recommendation:
         return from_dict(data)
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidConfigError(f"{path} is not a recommendation: {error!r}") from error
+
+
+def _places(reference: str, directory: Path) -> tuple[Path, Path]:
+    return Path(reference), directory / FOLDER / f"{Path(reference).name}.json"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # too long for a path, for one
+        return False
 
 
 def from_dict(data: Mapping[str, Any]) -> Recommendation:

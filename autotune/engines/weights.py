@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotune.models import model_config
+from autotune.models import is_model_directory, model_config
 
 _WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -40,7 +40,7 @@ class Weights:
 def find_weights(model: str) -> Weights:
     """Look in the model's directory, then in the local Hugging Face cache, never on the network."""
     config = model_config(model)
-    directory = Path(model) if (Path(model) / "config.json").is_file() else cached_snapshot(model)
+    directory = Path(model) if is_model_directory(model) else cached_snapshot(model)
     if directory is None:
         return Weights(kind="random", config=config, directory=None)
     kind = "checkpoint" if has_checkpoint(directory) else "random"
