@@ -21,6 +21,8 @@ from recommender.recommend import Recommendation
 FOLDER = "recommendations"
 _LOGGED = "logged"
 _CONFIRMED = "-confirmed"
+# What reading a document that is none may raise.
+_NOT_ONE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def save(recommendation: Recommendation, directory: Path) -> Path:
@@ -59,7 +61,7 @@ def load(reference: str, directory: Path) -> Recommendation:
         if "landscape" not in data:
             return load(data["recommendation_id"], directory)
         return from_dict(data)
-    except (ValueError, KeyError, TypeError) as error:
+    except _NOT_ONE as error:
         raise InvalidConfigError(f"{path} is not a recommendation: {error!r}") from error
 
 
@@ -116,7 +118,7 @@ def load_confirmations(directory: Path) -> list[dict[str, Any]]:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             found.append((document["session_id"], path.stem, document))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except _NOT_ONE as error:
             raise InvalidConfigError(f"{path} is not a confirmation: {error!r}") from error
     return [document for _, _, document in sorted(found, key=lambda item: item[:2])]
 

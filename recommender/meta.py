@@ -16,6 +16,8 @@ FORMAT: Final = 2
 TREES_FILE: Final = "surrogate.json"
 META_FILE: Final = "meta.json"
 _CHECKSUM: Final = "meta_sha256"
+# What values of other types, or fewer, than were written may raise.
+_DAMAGE: Final = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ def read_surrogate(directory: Path) -> tuple[bytes, Meta]:
         expected = values["trees_sha256"]
         # Surrogates of earlier versions have none.
         own = values.get(_CHECKSUM, _checksum(values))
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
+    except _DAMAGE as err:
         raise SurrogateError(f"{path} is damaged ({err!r}): train again or reinstall") from err
     if found != FORMAT:
         raise SurrogateError(f"{path} has format {found}, this version reads {FORMAT}: train again")
@@ -116,7 +118,7 @@ def read_surrogate(directory: Path) -> tuple[bytes, Meta]:
         )
     try:
         return trees, _meta(values)
-    except (KeyError, TypeError, ValueError, AttributeError) as err:
+    except _DAMAGE as err:
         raise SurrogateError(f"{path} is damaged ({err!r}): train again or reinstall") from err
 
 

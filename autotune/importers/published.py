@@ -60,6 +60,8 @@ def read(path: Path) -> ImportResult:
             raise InvalidRecordError(f"{path}: missing column {', '.join(missing)}")
         for line, row in enumerate(rows, start=2):
             try:
+                if None in row or None in row.values():
+                    raise InvalidRecordError("its number of cells is not that of the columns")
                 result.records.append(_record(row))
             except (InvalidRecordError, UnknownGpuError, UnknownModelError, ValueError) as err:
                 result.rejected.append(Rejection(line=line, reason=str(err), row=row))
