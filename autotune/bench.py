@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from autotune.credentials import scrub
 from autotune.demand import MeasurePolicy, Slo, Workload
 from autotune.engine_config import EngineConfig
 from autotune.engines.knobs import require_engine
@@ -170,6 +171,8 @@ class Bench:
         outcome = dict(outcome)
         environment = snapshot() | {"measuring_tool": SOURCE, "seed": self.settings.seed}
         environment |= outcome.pop("circumstances", {})
+        if config.trust_remote_code:
+            environment["trust_remote_code"] = True
         if self.settings.slo.is_set:
             environment["slo"] = dataclasses.asdict(self.settings.slo)
         if is_model_directory(config.model):
@@ -207,7 +210,7 @@ def tail_path(log_dir: Path, record: RunRecord) -> Path:
 def _keep_tail(path: Path, log: str) -> None:
     """Write an engine's last lines down; a disk that has no room for them ends no study."""
     with contextlib.suppress(OSError):
-        path.write_text(log[-_TAIL_CHARS:], encoding="utf-8", errors="replace")
+        path.write_text(scrub(log[-_TAIL_CHARS:]), encoding="utf-8", errors="replace")
 
 
 def _note(error: TrialError) -> str:
@@ -219,7 +222,8 @@ def _note(error: TrialError) -> str:
     quoted = (
         "" if not words or words[-_SAME_WORDS:] in head else f"\nthe engine's last words: {words}"
     )
-    return (head[:_NOTE_CHARS] + quoted[:_NOTE_CHARS]).encode(errors="replace").decode()
+    note = scrub(head)[:_NOTE_CHARS] + scrub(quoted)[:_NOTE_CHARS]
+    return note.encode(errors="replace").decode()
 
 
 def _strict_json(value: Any) -> Any:

@@ -16,7 +16,7 @@ def file_name(text: str) -> str:
     'etc-passwd-f0a6c4ad'
     """
     plain = _UNSAFE.sub("-", text).strip(".-")[:_LONGEST]
-    if plain == text:
+    if plain and plain == text:
         return text
     digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:8]
     return f"{plain}-{digest}" if plain else digest

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import re
 import sqlite3
 import subprocess
 import sys
@@ -15,11 +14,11 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from autotune.credentials import scrub
 from autotune.processes import end_group
 
 SQLITE_PREFIX = "sqlite:///"
 _GRACE_S = 10.0
-_CREDENTIALS = re.compile(r"://[^/\s]*@")
 # MLflow's own would try a server that is away for four minutes a request.
 _MLFLOW_DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -37,8 +36,7 @@ def redact(uri: str) -> str:
 
 def first_line(error: Exception) -> str:
     """Return the first line of what a library said, without the passwords of addresses in it."""
-    line = (str(error).strip() or repr(error)).splitlines()[0]
-    return _CREDENTIALS.sub("://", line)
+    return scrub((str(error).strip() or repr(error)).splitlines()[0])
 
 
 def quiet_mlflow() -> None:

@@ -8,6 +8,7 @@ columnar cache beside it (see ``cache.py``) is refreshed by whatever writes here
 import contextlib
 import fcntl
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -50,6 +51,9 @@ EXPERIMENT = "autotune"
 # MLflow lets the database's own errors and the disk's through in places.
 _FAILURES = (MlflowException, SQLAlchemyError, OSError)
 _PAGE = 1000
+_DOCUMENT_ID = "autotune.document_id"
+# What ends a text in a query, or hides what does.
+_QUOTING = re.compile(r"[^\w .:/+=@%-]")
 _GIVEN = "autotune.reference_runs"
 
 
@@ -135,24 +139,21 @@ class Store:
         sessions = {record.session_id for record in records}
         was_empty = False
         try:
-            held = self._held(sessions)
-            was_empty = not held and not _is_one_study(sessions)
-            done = {record_id for record_id, runs in held.items() if _is_whole(runs[0])}
-            for record in records:
-                begun = held.pop(record.record_id, [])
-                self._delete(begun[1:])
-                if record.record_id not in done:
-                    path = None if attachment is None else attachment(record)
-                    run = begun[0] if begun else self._create(record, self._parent(record, studies))
-                    self._fill(run, record, path)
-                    done.add(record.record_id)
-                    new.append(record)
-                if on_logged is not None:
-                    on_logged(record)
-        except _FAILURES as error:
-            raise StoreError(
-                f"the store {redact(self.uri)} refused a run: {first_line(error)}"
-            ) from error
+            with self._refusals("a run"):
+                held = self._held(sessions)
+                was_empty = not held and not _is_one_study(sessions)
+                done = {record_id for record_id, runs in held.items() if _is_whole(runs[0])}
+                for record in records:
+                    begun = held.pop(record.record_id, [])
+                    self._delete(begun[1:])
+                    if record.record_id not in done:
+                        path = None if attachment is None else attachment(record)
+                        run = begun[0] if begun else self._create(record, studies)
+                        self._fill(run, record, path)
+                        done.add(record.record_id)
+                        new.append(record)
+                    if on_logged is not None:
+                        on_logged(record)
         finally:
             if new and not self.cache.extend(new):
                 self._fill_cache(new, complete=was_empty)
@@ -168,7 +169,7 @@ class Store:
     def study_run(self, record: RunRecord) -> str:
         """Return the id of the parent run of the record's study, created when new."""
         study_id = study_id_of(record)
-        for run in self._search_study("study", study_id):
+        for run in self._search_named("study", STUDY_ID, study_id):
             return str(run.info.run_id)
         run = self.client.create_run(self.experiment_id, tags=study_tags(record))
         params = [Param(name, value) for name, value in study_params(record).items()]
@@ -189,8 +190,8 @@ class Store:
         Raises:
             StoreError: When the store refuses.
         """
-        try:
-            for run in self._search_study("study", session_id):
+        with self._refusals("the end of a study"):
+            for run in self._search_named("study", STUDY_ID, session_id):
                 run_id = run.info.run_id
                 self.client.set_tag(run_id, "mlflow.note.content", note)
                 for name, value in metrics.items():
@@ -198,10 +199,6 @@ class Store:
                 for path in artifacts:
                     self.client.log_artifact(run_id, str(path))
                 self.client.set_terminated(run_id, "FINISHED" if completed else "KILLED")
-        except _FAILURES as error:
-            raise StoreError(
-                f"the store {redact(self.uri)} refused a study's end: {first_line(error)}"
-            ) from error
 
     def read(self) -> list[RunRecord]:
         """Read every record out of MLflow and refresh the cache.
@@ -235,26 +232,39 @@ class Store:
         """Log a run that is not a configuration (a recommendation, a training); return its id.
 
         A document that is there already is left as it is.
+
+        Raises:
+            StoreError: When the store refuses.
         """
-        query = f"tags.`{KIND}` = '{kind}' and tags.`autotune.document_id` = '{document_id}'"
-        for run in self._search(query):
-            return str(run.info.run_id)
         tags = {
             KIND: kind,
-            "autotune.document_id": document_id,
+            _DOCUMENT_ID: document_id,
             "mlflow.runName": name,
             "mlflow.note.content": note,
         }
-        run_id = str(self.client.create_run(self.experiment_id, tags=tags).info.run_id)
-        self.client.log_batch(
-            run_id,
-            params=[Param(k, str(v)[:6000]) for k, v in params.items()],
-            metrics=[Metric(k, v, 0, 0) for k, v in metrics.items()],
-        )
-        for path in artifacts:
-            self.client.log_artifact(run_id, str(path))
-        self.client.set_terminated(run_id)
+        with self._refusals(f"a {kind}"):
+            for run in self._search_named(kind, _DOCUMENT_ID, document_id):
+                return str(run.info.run_id)
+            run_id = str(self.client.create_run(self.experiment_id, tags=tags).info.run_id)
+            self.client.log_batch(
+                run_id,
+                params=[Param(k, str(v)[:6000]) for k, v in params.items()],
+                metrics=[Metric(k, v, 0, 0) for k, v in metrics.items()],
+            )
+            for path in artifacts:
+                self.client.log_artifact(run_id, str(path))
+            self.client.set_terminated(run_id)
         return run_id
+
+    @contextlib.contextmanager
+    def _refusals(self, what: str) -> Iterator[None]:
+        """Turn what MLflow raises into an error that names the store and what it would not take."""
+        try:
+            yield
+        except _FAILURES as error:
+            raise StoreError(
+                f"the store {redact(self.uri)} refused {what}: {first_line(error)}"
+            ) from error
 
     def _parent(self, record: RunRecord, known: dict[str, str]) -> str:
         """Return the parent run's id, looked up once a study."""
@@ -263,8 +273,9 @@ class Store:
             known[study_id] = self.study_run(record)
         return known[study_id]
 
-    def _create(self, record: RunRecord, parent: str) -> Run:
-        return self.client.create_run(self.experiment_id, tags={PARENT: parent, **tags_of(record)})
+    def _create(self, record: RunRecord, studies: dict[str, str]) -> Run:
+        tags = {PARENT: self._parent(record, studies), **tags_of(record)}
+        return self.client.create_run(self.experiment_id, tags=tags)
 
     def _fill(self, run: Run, record: RunRecord, attachment: Path | None) -> None:
         """Write a record into its run and end that; what an interrupted writer began is completed.
@@ -290,7 +301,8 @@ class Store:
     def _held(self, session_ids: set[str | None]) -> dict[str, list[Run]]:
         """Return the runs of each record (of one study, if it is one): whole ones, then oldest."""
         if _is_one_study(session_ids):
-            found = self._search_study("configuration", str(next(iter(session_ids))))
+            study_id = str(next(iter(session_ids)))
+            found = self._search_named("configuration", STUDY_ID, study_id)
         else:
             found = self._search(f"tags.`{KIND}` = 'configuration'")
         held: dict[str, list[Run]] = {}
@@ -299,13 +311,13 @@ class Store:
             held.setdefault(run.data.tags[RECORD_ID], []).append(run)
         return held
 
-    def _search_study(self, kind: str, study_id: str) -> Iterator[Run]:
-        """Yield the runs of a kind that belong to a study, whatever characters its id has."""
+    def _search_named(self, kind: str, tag: str, name: str) -> Iterator[Run]:
+        """Yield the runs of a kind whose tag is a name, whatever characters that has."""
         # To LIKE, an underscore is any one character.
-        pattern = study_id.replace("'", "_").replace("\\", "_")
-        query = f"tags.`{KIND}` = '{kind}' and tags.`{STUDY_ID}` LIKE '{pattern}'"
+        pattern = _QUOTING.sub("_", name)
+        query = f"tags.`{KIND}` = '{kind}' and tags.`{tag}` LIKE '{pattern}'"
         for run in self._search(query):
-            if run.data.tags[STUDY_ID] == study_id:
+            if run.data.tags[tag] == name:
                 yield run
 
     def _search(self, query: str) -> Iterator[Run]:

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from autotune.credentials import without_secrets
 from autotune.engine_config import EngineConfig
 from autotune.errors import EngineUnavailableError
 from autotune.processes import end_group
@@ -119,12 +120,13 @@ class WorkerProcess:
 
 
 def worker_environment(config: EngineConfig, events_fd: int) -> dict[str, str]:
-    """Return the worker's environment: the caller's, plus what its engine needs.
+    """Return the worker's environment: the caller's without secrets, plus what its engine needs.
 
     Passive OpenMP waiting keeps a CPU engine's idle threads from starving the working ones.
     Nothing is fetched from the network while measuring.
     """
-    environment = dict(os.environ, AUTOTUNE_EVENTS_FD=str(events_fd), PYTHONUNBUFFERED="1")
+    environment = without_secrets(os.environ)
+    environment |= {"AUTOTUNE_EVENTS_FD": str(events_fd), "PYTHONUNBUFFERED": "1"}
     environment.setdefault("HF_HUB_OFFLINE", "1")
     environment.setdefault("TOKENIZERS_PARALLELISM", "false")
     if config.is_on_cpu:

@@ -112,7 +112,7 @@ def test_a_writer_that_dies_half_way_through_a_run_is_completed_by_the_next(tmp_
     records = [record(batch_size=size) for size in (1, 2, 3)]
     store.log(records[:1])
     # What a writer leaves that is killed between creating a run and filling it.
-    store._create(records[1], store.study_run(records[1]))
+    store._create(records[1], {})
     assert [r.batch_size for r in store.read()] == [1]
     assert store.log(records) == 2
     assert store.read() == records

@@ -25,7 +25,7 @@ FENCES = {
 }
 # autotune's modules from the inside out: each may import those of earlier lines only.
 LAYERS = (
-    {"errors", "vocabulary", "oom", "file_names"},
+    {"errors", "vocabulary", "oom", "file_names", "credentials"},
     {"configuration", "checks", "dtypes"},
     {"records", "engine_config", "demand", "architecture", "processes", "nvml"},
     {"kept", "limits", "wording"},
