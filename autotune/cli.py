@@ -18,6 +18,7 @@ from autotune.cache import default_uri
 from autotune.errors import AutotuneError
 from autotune.options import (
     confirm_options,
+    fleet_option,
     json_option,
     read_counts,
     recommend_options,
@@ -109,12 +110,14 @@ def main() -> None:
     help="Write here, and to MLflow only if --tracking-uri is given.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the journal; repeat nothing.")
+@fleet_option
 @click.option("--tracking-uri", help="MLflow tracking URI.  [default: sqlite:///mlruns/mlflow.db]")
 @json_option
 def run(
     study: Path | None,
     journal: Path | None,
     resume: bool,
+    fleet: str | None,
     tracking_uri: str | None,
     as_json: bool,
     **options: Any,
@@ -140,7 +143,12 @@ def run(
         surrogate = surrogate_search(tracking_uri or default_uri())
     with terminable():
         result = run_study(
-            spec, journal=journal, resume=resume, tracking_uri=tracking_uri, surrogate=surrogate
+            spec,
+            journal=journal,
+            resume=resume,
+            tracking_uri=tracking_uri,
+            surrogate=surrogate,
+            fleet=fleet,
         )
     if as_json:
         _echo_json([record.to_dict() for record in result.records])
@@ -392,6 +400,7 @@ def explain(recommendation: str, top: int | None, tracking_uri: str, as_json: bo
 @main.command()
 @click.argument("recommendation")
 @confirm_options
+@fleet_option
 @set_option
 @tracking_uri_option
 @json_option
@@ -401,6 +410,7 @@ def confirm(
     stop_regret: float,
     replay: str | None,
     time_budget: float,
+    fleet: str | None,
     knobs: dict[str, Any],
     tracking_uri: str,
     as_json: bool,
@@ -432,6 +442,7 @@ def confirm(
                 stop_regret=stop_regret,
                 policy=MeasurePolicy(time_budget_s=time_budget),
                 knobs=knobs_by_engine(knobs),
+                fleet=fleet,
             )
     if as_json:
         _echo_json(made.to_dict())

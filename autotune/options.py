@@ -42,6 +42,16 @@ def set_option(command: Command) -> Command:
     )(command)
 
 
+def fleet_option(command: Command) -> Command:
+    """Whose GPUs measure."""
+    return click.option(
+        "--fleet",
+        metavar="ADDRESS|local",
+        help="Measure on the hosts of a Ray cluster (ADDRESS, or auto; local is one of this host "
+        "alone), in the place of this one.",
+    )(command)
+
+
 def read_counts(_: click.Context, parameter: click.Parameter, value: str | None) -> Any:
     """Read ``1:512`` or ``1,3,7``."""
     from autotune.spec import parse_counts

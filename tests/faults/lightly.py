@@ -80,7 +80,7 @@ class Bench:
         return subprocess.Popen(
             [str(AUTOTUNE), *map(str, command)],
             cwd=self.folder,
-            env=light_environment(**self.environment, **environment),
+            env=light_environment(**(self.environment | environment)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -96,7 +96,7 @@ class Bench:
         done = subprocess.run(
             [str(AUTOTUNE), *map(str, arguments)],
             cwd=self.folder,
-            env=light_environment(**self.environment, **environment),
+            env=light_environment(**(self.environment | environment)),
             capture_output=True,
             text=True,
             timeout=300,

@@ -49,6 +49,8 @@ LAYERS = (
     {"sweep", "trying"},
     {"outlook", "search"},
     {"study"},
+    {"fleet_study"},
+    {"fleet"},
 )
 
 
