@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ LOCAL = "local"
 _RESOURCE, _ACCELERATOR = "gpu:", "accelerator_type:"
 _A_TRACE = 0.001
 _WAIT_S = 2.0
+_KNOCK_S = 10.0
 
 
 class Kind(NamedTuple):
@@ -84,6 +86,7 @@ def fleet_at(address: str) -> Iterator["RayFleet"]:
         options |= {"resources": {name: names.count(name) for name in names}}
         options |= {"include_dashboard": False}
     try:
+        _knock(address)
         ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         first = str(error).strip().splitlines()[0]
@@ -92,6 +95,17 @@ def fleet_at(address: str) -> Iterator["RayFleet"]:
         yield RayFleet(ray)
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """See whether anybody listens: Ray itself would try for minutes.
+
+    Raises:
+        OSError: When nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
 
 
 def _import_ray() -> Any:
@@ -219,36 +233,63 @@ class RaySeat:
     def outcome(self) -> Outcome:
         """Return what came of the run that has ended."""
         try:
-            line, tail, seconds = self._ray.get(self.running)
-        except self._ray.exceptions.RayTaskError as error:
-            return Outcome(record=None, reason=f"its host failed ({error.cause})")
+            told = self._ray.get(self.running)
         except self._ray.exceptions.RayError as error:
             return Outcome(record=None, reason=f"its host was lost ({_first_line(error)})")
-        return Outcome(record=self._record(line, tail), seconds=seconds)
+        if isinstance(told, _Refusal):
+            return Outcome(record=None, reason=told.text)
+        return Outcome(record=self._record(told), seconds=told.seconds)
 
     def run(self, start: Start, workload: Workload, batch_size: int) -> RunRecord:
         """Run one configuration to its end, as a bench does.
 
         Raises:
-            FleetError: When its host is lost meanwhile.
+            FleetError: When its host refuses, or is lost meanwhile.
         """
         try:
-            line, tail, _ = self._ray.get(self._actor.run_one.remote(start, workload, batch_size))
+            told = self._ray.get(self._actor.run_one.remote(start, workload, batch_size))
         except self._ray.exceptions.RayError as error:
             raise FleetError(f"the host that confirms was lost: {_first_line(error)}") from error
-        return self._record(line, tail)
+        if isinstance(told, _Refusal):
+            raise FleetError(told.text)
+        return self._record(told)
 
     def close(self) -> None:
         """Give the GPUs back; the engine ends with its actor."""
         self._ray.kill(self._actor)
 
-    def _record(self, line: str, tail: str) -> RunRecord:
-        record = from_json_line(line)
-        if tail:
+    def _record(self, told: "_Told") -> RunRecord:
+        record = from_json_line(told.line)
+        if told.tail:
             with contextlib.suppress(OSError):
                 self._log_dir.mkdir(parents=True, exist_ok=True)
-                tail_path(self._log_dir, record).write_text(tail, encoding="utf-8")
+                tail_path(self._log_dir, record).write_text(told.tail, encoding="utf-8")
         return record
+
+
+class _Told(NamedTuple):
+    """What a host tells of a run: the record's line, the engine's last words, seconds."""
+
+    line: str
+    tail: str
+    seconds: float
+
+
+class _Refusal(NamedTuple):
+    """What a host would not do, and whether the input is to blame.
+
+    Our own exceptions do not all survive the way between processes; what they say does.
+    """
+
+    text: str
+    is_usage: bool
+
+
+def _or_refusal(function: Any, *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except AutotuneError as error:
+        return _Refusal(str(error), isinstance(error, UsageError))
 
 
 class _Host:
@@ -264,20 +305,22 @@ class _Host:
         """Answer once there is a bench."""
         return True
 
-    def run(self, item: Planned, part: Sequence[Planned]) -> tuple[str, str, float]:
-        """Run a configuration of a study; its record's line, its engine's last words, seconds."""
-        begin = time.monotonic()
-        return self._told(run_twice(self._bench, item, part), begin)
+    def run(self, item: Planned, part: Sequence[Planned]) -> _Told | _Refusal:
+        """Run a configuration of a study."""
+        return self._tell(run_twice, self._bench, item, part)
 
-    def run_one(self, start: Start, workload: Workload, batch_size: int) -> tuple[str, str, float]:
+    def run_one(self, start: Start, workload: Workload, batch_size: int) -> _Told | _Refusal:
         """Run a configuration."""
-        begin = time.monotonic()
-        return self._told(self._bench.run(start, workload, batch_size), begin)
+        return self._tell(self._bench.run, start, workload, batch_size)
 
-    def _told(self, record: RunRecord, begin: float) -> tuple[str, str, float]:
+    def _tell(self, run: Any, *arguments: Any) -> _Told | _Refusal:
+        begin = time.monotonic()
+        record = _or_refusal(run, *arguments)
+        if isinstance(record, _Refusal):
+            return record
         path = tail_path(self._settings.log_dir, record)
         tail = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        return to_json_line(record), tail, time.monotonic() - begin
+        return _Told(to_json_line(record), tail, time.monotonic() - begin)
 
 
 class _Nobody:
@@ -291,13 +334,6 @@ class _Nobody:
 
     def pass_finished(self, event: Mapping[str, Any]) -> None:
         """Nobody asks."""
-
-
-class _Refusal(NamedTuple):
-    """What a host would not do, and whether the input is to blame."""
-
-    text: str
-    is_usage: bool
 
 
 def _kinds(node: Mapping[str, Any]) -> Iterator[Kind]:
@@ -319,9 +355,7 @@ def _seeing_all(function: Any, *arguments: Any) -> Any:
     """Call a function that looks at all of a host's GPUs; a task that holds none is shown none."""
     hidden = os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     try:
-        return function(*arguments)
-    except AutotuneError as error:
-        return _Refusal(str(error), isinstance(error, UsageError))
+        return _or_refusal(function, *arguments)
     finally:
         if hidden is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = hidden

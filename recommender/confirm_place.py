@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from autotune.bench import Bench, BenchListener, BenchSettings
@@ -14,11 +15,18 @@ from recommender.recommend import Recommendation
 
 
 class Place(NamedTuple):
-    """What is there: a bench, so many of the target GPU, and these engines."""
+    """What is there: a bench, so many of the target GPU, these engines, and the model."""
 
     bench: Device
     n_gpus: int
     engines: Collection[str]
+    model: str
+
+
+def _model(recommendation: Recommendation) -> str:
+    """Return the model's name, or the whole path of its directory."""
+    query = recommendation.query
+    return query.model if query.model_path is None else str(Path(query.model_path).resolve())
 
 
 @contextmanager
@@ -33,7 +41,7 @@ def here(
     resolve_host(recommendation.target_gpu, 1)
     engines = [engine for engine in RUNNABLE_ENGINES if engine_version(engine) is not None]
     with Bench(settings, listener) as bench:
-        yield Place(bench, len(detect_gpus()) or 1, engines)
+        yield Place(bench, len(detect_gpus()) or 1, engines, _model(recommendation))
 
 
 @contextmanager
@@ -52,8 +60,8 @@ def in_fleet(
         n_gpus = min(fleet.kind(gpu).n_gpus, query.max_gpus)
         engines = fleet.engines(gpu)
         fleet.measure_with(settings)
-        model = query.model_path or query.model
+        model = _model(recommendation)
         seat = fleet.open(
             EngineConfig(engine=query.engines[0], model=model, gpu=gpu, n_gpus=n_gpus)
         )
-        yield Place(seat, n_gpus, engines)
+        yield Place(seat, n_gpus, engines, model)

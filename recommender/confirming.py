@@ -83,7 +83,7 @@ def confirm_here(
             place.bench,
             n_gpus=place.n_gpus,
             engines=place.engines,
-            model=recommendation.query.model_path or recommendation.query.model,
+            model=place.model,
             knobs=knobs or {},
         )
         budget = Budget(runs, stop_regret)

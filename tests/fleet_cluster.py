@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from autotune.processes import members
 from tests.servers import free_port
 
 RAY = Path(sys.executable).with_name("ray")
@@ -40,7 +39,7 @@ class Cluster:
     def kill(self, name: str) -> None:
         """Kill a node without a word, as when its power fails."""
         process = self._nodes.pop(name)
-        for pid in members(process.pid):
+        for pid in family(process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
@@ -62,6 +61,16 @@ class Cluster:
         )
         # Two nodes that start at the same time on one machine get in each other's way.
         wait_for(len(self._nodes), self.address)
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it started."""
+    found = [pid]
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += family(int(child))
+    return found
 
 
 @contextmanager
