@@ -33,13 +33,11 @@ class Target:
     """One parser.
 
     Attributes:
-        feed: Reads the input, in an empty folder of its own.
-        writes: Names of files that it may leave there.
+        feed: Reads the input, in an empty folder of its own, outside of which it writes nothing.
     """
 
     feed: Callable[[bytes, Path], object]
     seeds: Sequence[bytes]
-    writes: frozenset[str] = frozenset()
 
 
 def _journal(data: bytes, folder: Path) -> None:
@@ -116,9 +114,11 @@ def _recommendation(data: bytes, folder: Path) -> None:
 
 def _cache(data: bytes, folder: Path) -> None:
     cache = RecordCache(folder)
-    cache.path.parent.mkdir()
-    cache.tail_path.write_bytes(data)
-    cache.path.write_bytes(data)
+    cache.replace([record()])
+    cache.extend([record(batch_size=2)])
+    damaged = sorted(cache.path.parent.glob("*.json*"))
+    for path in damaged:
+        path.write_bytes(data)
     cache.read()
     cache.replace([record()])
     cache.extend([record(batch_size=2)])
@@ -150,8 +150,7 @@ def _importer(case: Case) -> Target:
         file = screened(read_file(path, format_name=case.format, options=case.options))
         set_rejected_aside(file, folder / "input")
 
-    writes = frozenset({"input.rejected.jsonl"})
-    return Target(feed, [case.good[name], case.bad.get(name, case.good[name])], writes)
+    return Target(feed, [case.good[name], case.bad.get(name, case.good[name])])
 
 
 _RUNS = "".join(to_json_line(record(batch_size=k)) + "\n" for k in (1, 2)).encode()
@@ -208,14 +207,14 @@ _TEXTS = [
     *(b"kv_cache_dtype=fp8", b"vllm.block_size=[16,32]", b"meta-llama/Llama-3.1-8B", b"x={}"),
 ]
 TARGETS: Mapping[str, Target] = {
-    "journal": Target(_journal, [_RUNS], frozenset({"input.jsonl", "input.jsonl.torn"})),
+    "journal": Target(_journal, [_RUNS]),
     "study": Target(_study, [_STUDY, _LAMPS, b"model: gpt2\n"]),
     "prices": Target(_prices, [b"H100: 2.9\nA100: 1.8\n", b'{"H100": 3}']),
     "config.json": Target(_model, _CONFIGS),
     "prompts": Target(_prompts, [b'{"prompt": "def f(", "output_len": 3}\n' * 2]),
     "texts": Target(_text, _TEXTS),
     "recommendation": Target(_recommendation, [b'{"recommendation_id": "0123"}']),
-    "cache": Target(_cache, [_RUNS], frozenset({"records.json", "records.tail.jsonl", ".lock"})),
+    "cache": Target(_cache, [_RUNS, b'{"version": 3, "sha256": ""}\n{}']),
     "surrogate": Target(_surrogate, [(PRETRAINED / META_FILE).read_bytes()]),
     "worker's events": Target(_event, _EVENTS),
     **{f"import {case.id}": _importer(case) for case in CASES},
