@@ -83,6 +83,7 @@ print(json.dumps({"rows": n, "write_s": write_s, "one_study_s": one_study_s}))
 DATASET = """
 import sys
 from pathlib import Path
+from autotune.cache import RecordCache
 from recommender.dataset import prepare
 prepare(RecordCache(Path(sys.argv[1])).read() or [])
 """
