@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 from autotune.engines.knobs import engine_version
 from autotune.journal import read_journal
 from autotune.records import RunRecord
+from autotune.run_layout import KIND
 from tests.integration.conftest import Ran, Shop
 
 pytestmark = pytest.mark.skipif(
@@ -72,11 +73,11 @@ def test_limits_choose_the_best_and_are_said_when_nothing_meets_them(model: Shop
 
 
 def test_the_kept_configuration_is_measured_first_and_compared(model: Shop) -> None:
-    ran, records = run(model, "--batch-sizes", "1,8", "--kept", "1x3")
+    ran, records = run(model, "--batch-sizes", "1,32", "--kept", "1x3")
     assert ran.code == 0, ran.err
     assert [(r.batch_size, r.purpose) for r in records] == [
         (3, "baseline"),
-        (8, "search"),
+        (32, "search"),
         (1, "search"),
     ]
     assert "batch 3" in next(line for line in ran.out.splitlines() if "baseline:" in line)
@@ -104,7 +105,7 @@ def test_budgets_of_time_end_a_grid_and_the_store_knows_the_search(model: Shop) 
     client = MlflowClient(model.uri)
     (experiment,) = [e for e in client.search_experiments() if e.name == "autotune"]
     runs = client.search_runs([experiment.experiment_id])
-    (study,) = [r for r in runs if "strategy" in r.data.params and "engine" not in r.data.params]
+    (study,) = [r for r in runs if r.data.tags[KIND] == "study"]
     assert study.data.params["strategy"] == "grid"
     assert study.data.params["seed"] == "3"
     assert study.data.params["max_gpu_hours"] == "1e-07"
