@@ -56,7 +56,9 @@ class HfEngine:
         self._pipe = transformers.pipeline(
             "text-generation", model=model, tokenizer=tokenizer, device=device
         )
-        _set_generation(self._pipe.generation_config, config.knobs)
+        # What is unset in the pipeline's settings is taken from the model's, the end token too.
+        for generation in (self._pipe.generation_config, model.generation_config):
+            _set_generation(generation, config.knobs)
         if config.knobs.get("continuous_batching"):
             self._continuous = ContinuousBatching(
                 model,

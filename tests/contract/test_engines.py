@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,6 +178,21 @@ def test_a_worker_killed_in_flight_is_a_result_and_leaves_nothing(session: Engin
     assert "killed by the kernel" in str(caught.value)
     session.close()
     assert not members(pid)
+
+
+def test_a_model_that_would_end_at_any_token_generates_to_the_length(
+    engine: str, demo_model: Path, cpu: str, tmp_path: Path
+) -> None:
+    ending = tmp_path / "ending"
+    shutil.copytree(demo_model, ending)
+    settings = json.loads((ending / "config.json").read_text())
+    settings["eos_token_id"] = list(range(settings["vocab_size"]))
+    (ending / "config.json").write_text(json.dumps(settings))
+    config = EngineConfig(engine=engine, model=str(ending), gpu=cpu, knobs=KNOBS[engine])
+    with EngineSession(config, log_path=tmp_path / "engine.log") as session:
+        session.start(max_batch_size=1, max_model_len=64)
+        row = session.measure(batch_size=1, workload=SHORT, policy=ONCE)
+    assert row["output_throughput"] * row["measure_s"] == pytest.approx(SHORT.output_len)
 
 
 def test_a_config_alone_is_measured_and_a_hang_ends_it(

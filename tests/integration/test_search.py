@@ -73,11 +73,11 @@ def test_limits_choose_the_best_and_are_said_when_nothing_meets_them(model: Shop
 
 
 def test_the_kept_configuration_is_measured_first_and_compared(model: Shop) -> None:
-    ran, records = run(model, "--batch-sizes", "1,8", "--kept", "1x3")
+    ran, records = run(model, "--batch-sizes", "1,32", "--kept", "1x3")
     assert ran.code == 0, ran.err
     assert [(r.batch_size, r.purpose) for r in records] == [
         (3, "baseline"),
-        (8, "search"),
+        (32, "search"),
         (1, "search"),
     ]
     assert "batch 3" in next(line for line in ran.out.splitlines() if "baseline:" in line)
