@@ -23,7 +23,7 @@ from typing import Any
 from benchmark_recommend import measure
 
 from autotune.gpus import load_gpus
-from autotune.models import catalogue_names
+from autotune.models import catalogue_names, find_model
 from autotune.records import RunRecord
 
 ASKED = "meta-llama/Llama-3.1-8B"
@@ -31,12 +31,15 @@ ROOT = Path(__file__).parents[1]
 AUTOTUNE = str(Path(sys.executable).with_name("autotune"))
 ONE_STUDY = 10
 TARGET_ROWS = 100_000
+# Everything is to fit and to be possible, so that it is learned from.
+LARGEST_MODEL, SMALLEST_GPU_GB = 15e9, 75
 
 
 def made_up(n: int) -> Iterator[RunRecord]:
     """Yield ``n`` different runs: every model, GPU, GPU count and batch size in turn."""
-    models = [ASKED, *(name for name in catalogue_names() if name != ASKED)][:100]
-    gpus = list(load_gpus())[:10]
+    small = [name for name in catalogue_names() if find_model(name).n_params < LARGEST_MODEL]
+    models = [ASKED, *(name for name in small if name != ASKED)][:100]
+    gpus = [gpu.name for gpu in load_gpus().values() if gpu.memory_gb > SMALLEST_GPU_GB][:10]
     for k in range(n):
         batch_size, n_gpus = 2 ** (k // 1000 % 10), 2 ** (k // 10_000 % 4)
         yield RunRecord(
@@ -51,7 +54,7 @@ def made_up(n: int) -> Iterator[RunRecord]:
             output_len=128,
             dtype="bfloat16",
             status="completed",
-            output_throughput=0.5 * batch_size**0.8 * n_gpus**0.7 * (1 + k % 17 / 100),
+            output_throughput=2.0 * batch_size**0.8 * n_gpus**0.7 * (1 + k % 17 / 100),
             mean_ttft_ms=50.0 + k % 13,
             mean_tpot_ms=9.0 + k % 7,
             repeats=3,
