@@ -149,4 +149,5 @@ def test_a_study_goes_on_while_its_server_is_killed_and_sync_catches_up(
     elsewhere = {"XDG_CACHE_HOME": str(tmp_path / "elsewhere")}
     exported = bench.command("export", "all.jsonl", *at_server, **elsewhere)
     assert exported.code == 0, exported.err
-    assert sum(str(session) in line for line in (tmp_path / "all.jsonl").open()) == N_TRIALS
+    lines = (tmp_path / "all.jsonl").read_text().splitlines()
+    assert sum(str(session) in line for line in lines) == N_TRIALS
