@@ -1,22 +1,19 @@
 """Confirmatory runs: which, in what order, and what they decide."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 
 from autotune.errors import InvalidConfigError
-from autotune.journal import read_journal
 from autotune.records import RunRecord
-from autotune.spec import Workload
 from recommender.confirm import confirm
 from recommender.devices import Replay
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.query import Query
 from recommender.recommend import Recommendation, recommend
+from recommender.reference import REFERENCE, reference_landscapes
 from tests.records import record
 
-REFERENCE = Path(__file__).parents[2] / "mlruns" / "reference"
 PREDICTOR = Predictor.load(PRETRAINED)
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SOURCE = [
@@ -146,33 +143,15 @@ def test_a_crash_is_never_the_winner(advice: Recommendation) -> None:
 
 def test_the_bound_holds_on_landscapes_that_the_surrogate_never_saw() -> None:
     held = []
-    for rows in reference_landscapes():
-        first = rows[0]
-        query = Query(
-            model=first.model,
-            target_gpu=first.gpu,
-            engine=first.engine,
-            max_gpus=1,
-            workload=Workload(input_len=first.input_len or 1, output_len=first.output_len or 1),
-        )
-        best = max(row.output_throughput or 0.0 for row in rows)
+    for land in reference_landscapes(sorted(REFERENCE.glob("*.jsonl"))):
+        query, device = land.query(), Replay(land.rows)
         for runs in (1, 2, 3):
-            done = confirm(recommend(query, PREDICTOR), Replay(rows), PREDICTOR, runs=runs)
+            done = confirm(recommend(query, PREDICTOR), device, PREDICTOR, runs=runs)
             assert done.winner is not None
             assert done.certificate is not None
-            regret = 1 - done.winner.output_throughput / best
+            regret = 1 - done.winner.output_throughput / land.best
             held.append(regret <= done.certificate.regret_bound90 + 1e-9)
     assert sum(held) >= 0.9 * len(held)
-
-
-def reference_landscapes() -> list[list[RunRecord]]:
-    """Return this project's own runs on an H200, one list a model, engine and workload."""
-    found: dict[tuple[object, ...], list[RunRecord]] = {}
-    for path in sorted(REFERENCE.glob("*.jsonl")):
-        for row in read_journal(path):
-            key = (path.stem, row.input_len, row.output_len)
-            found.setdefault(key, []).append(row)
-    return list(found.values())
 
 
 def test_all_runs_find_the_best(advice: Recommendation) -> None:
