@@ -13,14 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from autotune.credentials import scrub
 from autotune.demand import MeasurePolicy, Slo, Workload
 from autotune.engine_config import EngineConfig
 from autotune.engines.knobs import require_engine
 from autotune.environment import snapshot
 from autotune.errors import TrialError
 from autotune.failures import cause_of, last_words
-from autotune.local_models import MODEL_CONFIG, identify_model, is_model_directory
-from autotune.models import model_config
+from autotune.file_names import file_name
+from autotune.local_models import MODEL_CONFIG, identify_model
+from autotune.models import is_model_directory, model_config
 from autotune.occupancy import hold_gpus
 from autotune.records import Configuration, RunRecord
 from autotune.session import EngineSession
@@ -139,8 +141,7 @@ class Bench:
         if record.status != "completed":
             self.close()
         if log:
-            path = tail_path(self.settings.log_dir, record)
-            path.write_text(log[-_TAIL_CHARS:], encoding="utf-8", errors="replace")
+            _keep_tail(tail_path(self.settings.log_dir, record), log)
         return record
 
     def _ready_session(self, start: Start) -> EngineSession:
@@ -148,16 +149,17 @@ class Bench:
             return self._session
         self.close()
         self._listener.engine_starting(start.config)
-        name = f"{self.settings.session_id}-{start.config.engine}-{start.config.n_gpus}.log"
-        session = EngineSession(
+        session = file_name(self.settings.session_id)
+        name = f"{session}-{start.config.engine}-{start.config.n_gpus}.log"
+        opened = EngineSession(
             start.config,
             log_path=self.settings.log_dir / name,
             start_timeout_s=self.settings.start_timeout_s,
             stall_timeout_s=self.settings.stall_timeout_s,
         )
-        self._session, self._start = session.__enter__(), start
-        session.start(max_batch_size=start.max_batch_size, max_model_len=start.max_model_len)
-        return session
+        self._session, self._start = opened.__enter__(), start
+        opened.start(max_batch_size=start.max_batch_size, max_model_len=start.max_model_len)
+        return opened
 
     def _record(
         self,
@@ -169,6 +171,8 @@ class Bench:
         outcome = dict(outcome)
         environment = snapshot() | {"measuring_tool": SOURCE, "seed": self.settings.seed}
         environment |= outcome.pop("circumstances", {})
+        if config.trust_remote_code:
+            environment["trust_remote_code"] = True
         if self.settings.slo.is_set:
             environment["slo"] = dataclasses.asdict(self.settings.slo)
         if is_model_directory(config.model):
@@ -200,7 +204,13 @@ def failed_to_start(record: RunRecord) -> bool:
 def tail_path(log_dir: Path, record: RunRecord) -> Path:
     """Return where the engine's last lines before a failure are kept."""
     moment = (record.started_at or "").replace(":", "")
-    return log_dir / f"{record.session_id}-{moment}.tail.log"
+    return log_dir / f"{file_name(f'{record.session_id}-{moment}')}.tail.log"
+
+
+def _keep_tail(path: Path, log: str) -> None:
+    """Write an engine's last lines down; a disk that has no room for them ends no study."""
+    with contextlib.suppress(OSError):
+        path.write_text(scrub(log[-_TAIL_CHARS:]), encoding="utf-8", errors="replace")
 
 
 def _note(error: TrialError) -> str:
@@ -212,7 +222,8 @@ def _note(error: TrialError) -> str:
     quoted = (
         "" if not words or words[-_SAME_WORDS:] in head else f"\nthe engine's last words: {words}"
     )
-    return (head[:_NOTE_CHARS] + quoted[:_NOTE_CHARS]).encode(errors="replace").decode()
+    note = scrub(head)[:_NOTE_CHARS] + scrub(quoted)[:_NOTE_CHARS]
+    return note.encode(errors="replace").decode()
 
 
 def _strict_json(value: Any) -> Any:

@@ -29,7 +29,11 @@ class Budget:
         try:
             yield
         finally:
-            self._gpu_seconds += n_gpus * (self._clock() - begin)
+            self.spend(n_gpus, self._clock() - begin)
+
+    def spend(self, n_gpus: int, seconds: float) -> None:
+        """Count a run that another host timed."""
+        self._gpu_seconds += n_gpus * seconds
 
     def exceeded(self, n_trials: int) -> str | None:
         """Return which budget ``n_trials`` in all have used up, as the option that set it."""

@@ -4,20 +4,24 @@ Whatever writes to the store refreshes it; ``autotune train`` and every other co
 the store may rebuild it. It can be deleted at any time.
 """
 
+import contextlib
+import fcntl
 import hashlib
-import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from autotune.codec import from_json_line, read_lines, to_json_line
-from autotune.errors import InvalidRecordError
-from autotune.records import RECORD_FIELDS, RunRecord
+from autotune.codec import from_json_line, to_json_line
+from autotune.columns import from_columns, seal, to_columns, unseal
+from autotune.errors import InvalidRecordError, StoreError
+from autotune.file_names import file_name
+from autotune.records import RunRecord
 
 DEFAULT_DIRECTORY = Path("mlruns")
-_VERSION = 2
+_COLUMNS, _TAIL = "columns-", "tail-"
+_LONGEST_TAIL = 2**20
+_TRIES = 3
 
 
 def default_uri() -> str:
@@ -34,88 +38,162 @@ def store_directory(uri: str) -> Path:
 
 
 class RecordCache:
-    """The cache of one store: a JSON file of columns, and the records added since as JSON lines."""
+    """The cache of one store: a file of columns a model, and what was added since as JSON lines.
+
+    An index names each model's file. Files are named by their content, so that readers see the old
+    cache or the new one, never a part.
+    """
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / "cache" / "records.json"
-        self.tail_path = directory / "cache" / "records.tail.jsonl"
+        self._folder = directory / "cache"
+        self.path = self._folder / "index.json"
 
     def read(self, *, model: str | None = None) -> list[RunRecord] | None:
         """Return the cached records, or ``None`` when there is no usable cache.
 
+        Those of one model come in the order of the store.
+
         Args:
-            model: Only this model's records (the others are never built, which saves time).
+            model: Only this model's records (the others are never read, which saves time).
         """
-        try:
-            head, _, body = self.path.read_text(encoding="utf-8").partition("\n")
-            if json.loads(head) != _head(body):
-                return None
-            data = json.loads(body)
-            records = _from_columns(data["columns"], data["n"], model)
-            if self.tail_path.exists():
-                tail = [from_json_line(line) for _, line in read_lines(self.tail_path)]
-                # another process may have read the store while these were being logged
-                held = {record.record_id for record in records}
-                records += [
-                    r
-                    for r in tail
-                    if (model is None or r.model == model) and r.record_id not in held
-                ]
-        except (OSError, ValueError, KeyError, TypeError, InvalidRecordError):
-            return None
-        return records
+        # What an index names may be replaced before it is read; the new index then names others.
+        for _ in range(_TRIES):
+            with contextlib.suppress(FileNotFoundError):
+                try:
+                    return self._read(model)
+                except FileNotFoundError:
+                    raise
+                except (OSError, ValueError, KeyError, TypeError, RecursionError):
+                    return None
+        return None
 
     def extend(self, records: Iterable[RunRecord]) -> bool:
-        """Add records that were written to the store; false when there is no cache to add to."""
+        """Add records that were written to the store; false when there is no cache to add to.
+
+        A disk that refuses them leaves no cache, rather than one that lacks something.
+        """
         if not self.path.exists():
             return False
-        with self.tail_path.open("a", encoding="utf-8") as file:
-            file.write("".join(to_json_line(record) + "\n" for record in records))
+        lines: dict[str, str] = {}
+        for record in records:
+            lines[record.model] = lines.get(record.model, "") + to_json_line(record) + "\n"
+        try:
+            with self._changing():
+                for model, text in lines.items():
+                    with self._tail_path(model).open("a", encoding="utf-8") as file:
+                        file.write(text)
+                    if self._tail_path(model).stat().st_size > _LONGEST_TAIL:
+                        self._fold(model)
+        except OSError:
+            self.drop()
         return True
 
     def replace(self, records: Sequence[RunRecord]) -> None:
-        """Write the whole cache; readers see the old one or the new one, never a part."""
-        columns = _to_columns(records)
-        body = json.dumps({"n": len(records), "columns": columns}, separators=(",", ":"))
-        self.tail_path.unlink(missing_ok=True)
-        write_atomically(self.path, json.dumps(_head(body)) + "\n" + body)
+        """Write the whole cache; what another process has added since they were read stays."""
+        by_model: dict[str, list[RunRecord]] = {}
+        for record in records:
+            by_model.setdefault(record.model, []).append(record)
+        held = {record.record_id for record in records}
+        try:
+            with self._changing():
+                index = {model: self._write(model, rows) for model, rows in by_model.items()}
+                write_atomically(self.path, seal(index))
+                for path in self._folder.glob(f"{_TAIL}*"):
+                    kept = [line for line in _lines(path) if _is_other(line, held)]
+                    write_atomically(path, "".join(line + "\n" for line in kept))
+                self._sweep(index)
+        except OSError:
+            self.drop()
+
+    def drop(self) -> None:
+        """Delete the cache; whoever needs it reads the store instead."""
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+    def _read(self, model: str | None) -> list[RunRecord]:
+        # First what was added: what moves into a file meanwhile is then seen twice, not missed.
+        added = self._added(model)
+        index: dict[str, str] = unseal(self.path.read_text(encoding="utf-8"))
+        names = [name for key, name in index.items() if model is None or key == model]
+        records = [
+            record
+            for name in names
+            for record in from_columns(unseal((self._folder / name).read_text(encoding="utf-8")))
+        ]
+        held = {record.record_id for record in records}
+        return records + [record for record in added if record.record_id not in held]
+
+    def _added(self, model: str | None) -> list[RunRecord]:
+        paths = (
+            sorted(self._folder.glob(f"{_TAIL}*")) if model is None else [self._tail_path(model)]
+        )
+        return [from_json_line(line) for path in paths for line in _lines(path)]
+
+    def _write(self, model: str, records: Sequence[RunRecord]) -> str:
+        """Write one model's file; return its name."""
+        text = seal(to_columns(records))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        name = f"{_COLUMNS}{file_name(model)}-{digest}.json"
+        write_atomically(self._folder / name, text)
+        return name
+
+    def _fold(self, model: str) -> None:
+        """Put what was added of one model into its file; the others are left alone."""
+        try:
+            index = unseal(self.path.read_text(encoding="utf-8"))
+            index[model] = self._write(model, self._read(model))
+        except (ValueError, KeyError, TypeError):
+            self.drop()
+            return
+        write_atomically(self.path, seal(index))
+        self._tail_path(model).unlink()
+        self._sweep(index)
+
+    def _sweep(self, index: Mapping[str, str]) -> None:
+        """Delete the files of columns that an index does not name."""
+        named = set(index.values())
+        for path in self._folder.glob(f"{_COLUMNS}*"):
+            if path.name not in named:
+                path.unlink(missing_ok=True)
+
+    def _tail_path(self, model: str) -> Path:
+        return self._folder / f"{_TAIL}{file_name(model)}.jsonl"
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Let one process of this host after the other change the cache."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / ".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
 
-def _head(body: str) -> dict[str, Any]:
-    """Return what stands above the columns: a cache with another content is no cache."""
-    return {"version": _VERSION, "sha256": hashlib.sha256(body.encode()).hexdigest()}
+def _lines(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return [line for line in text.split("\n") if line]
+
+
+def _is_other(line: str, held: Collection[str]) -> bool:
+    """Whether a line is a record, and none of those held."""
+    try:
+        return from_json_line(line).record_id not in held
+    except InvalidRecordError:
+        return False
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=path.name, suffix=".part", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(text)
-    Path(file.name).replace(path)
+    """Write a text file so that readers see the old one or the new one, never a part.
 
-
-def _to_columns(records: Sequence[RunRecord]) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    rows = [record.to_dict() for record in records]
-    for name in RECORD_FIELDS:
-        values = [row[name] for row in rows]
-        if values and all(value == values[0] for value in values):
-            columns[name] = {"all": values[0]}
-        else:
-            columns[name] = {"each": values}
-    return columns
-
-
-def _from_columns(columns: dict[str, Any], n: int, model: str | None) -> list[RunRecord]:
-    lists = [
-        column["each"] if "each" in column else [column["all"]] * n
-        for column in (columns[name] for name in RECORD_FIELDS)
-    ]
-    at = RECORD_FIELDS.index("model")
-    return [
-        RunRecord.from_dict(dict(zip(RECORD_FIELDS, row, strict=True)))
-        for row in zip(*lists, strict=True)
-        if model is None or row[at] == model
-    ]
+    Raises:
+        StoreError: When the disk refuses, naming the file.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:
+            part = Path(folder) / path.name
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error

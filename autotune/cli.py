@@ -15,6 +15,7 @@ from autotune.cache import default_uri
 from autotune.completion import complete_gpu, complete_model, complete_reference
 from autotune.options import (
     confirm_options,
+    fleet_option,
     json_option,
     read_counts,
     recommend_options,
@@ -88,12 +89,14 @@ def main() -> None:
     help="Write here, and to MLflow only if --tracking-uri is given.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the journal; repeat nothing.")
+@fleet_option
 @click.option("--tracking-uri", help="MLflow tracking URI.  [default: sqlite:///mlruns/mlflow.db]")
 @json_option
 def run(
     study: Path | None,
     journal: Path | None,
     resume: bool,
+    fleet: str | None,
     tracking_uri: str | None,
     as_json: bool,
     **options: Any,
@@ -119,7 +122,12 @@ def run(
         surrogate = surrogate_search(tracking_uri or default_uri())
     with terminable():
         result = run_study(
-            spec, journal=journal, resume=resume, tracking_uri=tracking_uri, surrogate=surrogate
+            spec,
+            journal=journal,
+            resume=resume,
+            tracking_uri=tracking_uri,
+            surrogate=surrogate,
+            fleet=fleet,
         )
     if as_json:
         echo_json([record.to_dict() for record in result.records])
@@ -182,6 +190,38 @@ def import_(
     else:
         click.echo(summary.text)
     if summary.n_rejected:
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
+@click.argument("journals", nargs=-1, type=click.Path(path_type=Path))
+@tracking_uri_option
+@json_option
+def sync(journals: tuple[Path, ...], tracking_uri: str, as_json: bool) -> None:
+    """Log what a store missed while it was away: runs of journals, recommendations.
+
+    JOURNALS are files; without any, all beside the store. What it holds is not logged twice.
+
+    \b
+    Example:
+      autotune sync
+      autotune sync study.jsonl --tracking-uri http://mlflow.example:5000
+    """
+    from autotune.syncing import sync_journals
+    from autotune.tracking import Store
+    from recommender.advice_runs import log_pending
+
+    synced = sync_journals(journals, tracking_uri)
+    n_documents = log_pending(Store(tracking_uri))
+    if as_json:
+        echo_json({"journals": [s.to_dict() for s in synced], "documents": n_documents})
+    else:
+        for one in synced:
+            click.echo(one.text)
+        click.echo(
+            f"{len(synced)} journals, {n_documents} recommendations and confirmations logged"
+        )
+    if any(one.error for one in synced):
         raise click.exceptions.Exit(1)
 
 
@@ -347,6 +387,7 @@ def explain(recommendation: str, top: int | None, tracking_uri: str, as_json: bo
 @main.command()
 @click.argument("recommendation", shell_complete=complete_reference)
 @confirm_options
+@fleet_option
 @set_option
 @tracking_uri_option
 @json_option
@@ -356,6 +397,7 @@ def confirm(
     stop_regret: float,
     replay: str | None,
     time_budget: float,
+    fleet: str | None,
     knobs: dict[str, Any],
     tracking_uri: str,
     as_json: bool,
@@ -387,6 +429,7 @@ def confirm(
                 stop_regret=stop_regret,
                 policy=MeasurePolicy(time_budget_s=time_budget),
                 knobs=knobs_by_engine(knobs),
+                fleet=fleet,
             )
     if as_json:
         echo_json(made.to_dict())

@@ -21,6 +21,8 @@ _FIXED_BY_AUTOTUNE = {
     "trust_remote_code": "--trust-remote-code",
     "seed": "the study's seed",
     "served_model_name": "--model",
+    "hf_token": "the variable HF_TOKEN: knobs are written down",
+    "api_key": "no key: the server listens on this host alone",
 }
 
 

@@ -9,6 +9,7 @@ AutotuneError                    exit 1
 │   └── InvalidRecordError       ValueError: a row that is not a RunRecord
 ├── EngineUnavailableError       the engine is not installed, or this host cannot run it
 ├── GpuBusyError                 another process or another study is using the GPU
+├── FleetError                   a Ray cluster that cannot be reached, or lacks what is asked
 ├── JournalError                 OSError: a journal that cannot be read, written or shared
 ├── StoreError                   OSError: a tracking store that cannot be opened or written
 ├── SurrogateError               a surrogate that is missing, damaged or has nothing to learn from
@@ -96,6 +97,10 @@ class EngineUnavailableError(AutotuneError):
 
 class GpuBusyError(AutotuneError):
     """A GPU that another process or another study is using."""
+
+
+class FleetError(AutotuneError):
+    """A Ray cluster that cannot be reached, or lacks what is asked of it."""
 
 
 class JournalError(AutotuneError, OSError):

@@ -77,19 +77,23 @@ def classify_failure(status: str, message: str, log: str) -> str:
     return status
 
 
-def classify_exit(returncode: int | None, text: str, *, started: bool) -> tuple[str, str]:
+def classify_exit(
+    returncode: int | None, text: str, *, started: bool, oom_killed: bool = True
+) -> tuple[str, str]:
     """Return ``(status, sentence)`` for a worker that ended without a word.
 
-    A SIGKILL that nobody here sent is the kernel's out-of-memory killer in all but name.
+    A SIGKILL that nobody here sent is the kernel's for lack of memory, unless the kernel has killed
+    nobody for that.
 
     Args:
         returncode: As ``subprocess`` gives it; ``None`` when the worker would not end.
         text: The last lines of its log.
         started: Whether the engine had finished loading.
+        oom_killed: Whether the kernel may have killed a process for memory meanwhile.
     """
     if returncode is None:
         return classify(text, started=started), "the worker went silent"
-    if returncode == -signal.SIGKILL:
+    if returncode == -signal.SIGKILL and oom_killed:
         return "out_of_memory", "the worker was killed by the kernel (host memory ran out?)"
     if returncode < 0:
         return classify(

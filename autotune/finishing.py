@@ -1,11 +1,11 @@
 """What a study's run in MLflow gets beside its records: the host's use meanwhile, and its end."""
 
 import contextlib
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autotune.file_names import file_name
 from autotune.records import RunRecord
 from autotune.study_result import StudyResult
 
@@ -31,27 +31,25 @@ class Watch:
         self._stack.close()
 
 
-def finish_study(store: "Store", result: StudyResult, *, completed: bool) -> StudyResult:
-    """Close the study's parent run with its summary and its report; name that in the result.
+def finish_study(store: "Store", result: StudyResult, *, completed: bool) -> Path:
+    """Close the study's parent run with its summary and its report; return that.
 
     What cannot be written here can be made again from the journal.
+
+    Raises:
+        StoreError: When the store refuses.
+        OSError: When the report cannot be written.
     """
-    if not result.records:
-        return result
-    try:
-        report = _write_report(result, store.directory)
-        store.finish_study(
-            result.session_id,
-            result.records,
-            completed=completed,
-            verdict=result.verdict,
-            report=report,
-            artifacts=[result.journal],
-        )
-    except OSError as error:
-        failed = f"no report was logged ({error}); `autotune report` makes it once that is mended"
-        return dataclasses.replace(result, remarks=(*result.remarks, failed))
-    return dataclasses.replace(result, report=report[0])
+    report = _write_report(result, store.directory)
+    store.finish_study(
+        result.session_id,
+        result.records,
+        completed=completed,
+        verdict=result.verdict,
+        report=report,
+        artifacts=[result.journal],
+    )
+    return report[0]
 
 
 def _write_report(result: StudyResult, directory: Path) -> tuple[Path, ...]:
@@ -59,4 +57,4 @@ def _write_report(result: StudyResult, directory: Path) -> tuple[Path, ...]:
     from autotune.study_report import study_document
 
     document = study_document(result.session_id, result.records)
-    return write_document(document, directory / "reports" / result.session_id).files
+    return write_document(document, directory / "reports" / file_name(result.session_id)).files

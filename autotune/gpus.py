@@ -18,7 +18,7 @@ from autotune.nvml import open_devices
 
 _CATALOGUE = Path(__file__).parent / "catalog" / "gpus.toml"
 _VENDOR_WORDS = re.compile(r"nvidia|tesla|geforce|amd|instinct|intel|datacentergpu|graphics|habana")
-_CPU_NAME = re.compile(r"cpu:.*-(\d+)c", re.IGNORECASE)
+_CPU_NAME = re.compile(r"cpu:.*-(\d{1,5})c", re.IGNORECASE)
 _FP32_FLOPS_PER_CYCLE = {"avx512": 32, "avx2": 32, "neon": 16}
 _AMX_BF16_FLOPS_PER_CYCLE = 2048
 _CPU_GBS_PER_CORE, _CPU_GBS_MOST = 10.0, 300.0

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.errors import InvalidConfigError, UsageError, did_you_mean
+from autotune.errors import AutotuneError, InvalidConfigError, UsageError, did_you_mean
 from autotune.gpus import find_gpu
 from autotune.import_summary import ImportedFile, ImportSummary
 from autotune.importers.aiconfigurator import installed_table
 from autotune.importers.base import ImportOptions, ImportResult, Place
 from autotune.importers.formats import FOLDER_FORMATS, FORMATS, detect, recognised_files
+from autotune.importers.heads import UNREADABLE
 from autotune.importers.plausible import screen
 from autotune.models import find_model
 from autotune.progress import counting
@@ -55,17 +56,25 @@ def read_file(
 
 def _read(path: Path, format_name: str, options: ImportOptions) -> ImportResult:
     """Read a file, or a folder: as one where the format has folders, else its files one by one."""
-    read = FORMATS[format_name]
     if path.is_file() or format_name in FOLDER_FORMATS:
-        return read(path, options)
+        return _read_as(format_name, path, options)
     whole = ImportResult()
     for file in recognised_files(path, format_name):
-        part = read(file, options)
+        part = _read_as(format_name, file, options)
         rows = [Place(file=file, line=row) for row in range(1, len(part.records) + 1)]
         whole.records.extend(part.records)
         whole.places.extend(part.places or rows)
         whole.rejected.extend(replace(r, file=r.file or file) for r in part.rejected)
     return whole
+
+
+def _read_as(format_name: str, path: Path, options: ImportOptions) -> ImportResult:
+    try:
+        return FORMATS[format_name](path, options)
+    except AutotuneError:
+        raise
+    except UNREADABLE as error:
+        raise InvalidConfigError(f"cannot read {path} as {format_name}: {error}") from error
 
 
 def screened(file: ImportedFile) -> ImportedFile:

@@ -7,6 +7,7 @@ readers need no lock.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -39,13 +40,17 @@ class Journal:
         """Write one record durably.
 
         Raises:
-            JournalError: When the disk refuses; the file then ends with the last whole line.
+            JournalError: When the disk refuses; the file then ends with the last whole line, and
+                the message with the one that found no room.
         """
-        line = (to_json_line(record) + "\n").encode()
+        line = to_json_line(record)
         try:
-            _write_whole(self._descriptor, line)
+            _write_whole(self._descriptor, (line + "\n").encode())
         except OSError as error:
-            raise JournalError(f"cannot write to journal {self.path}: {error}") from error
+            raise JournalError(
+                f"cannot write to journal {self.path}: {error}. Make room and go on with --resume; "
+                f"this result is nowhere else (`autotune import` takes it from a file):\n{line}"
+            ) from error
         self.records.append(record)
 
 
@@ -160,7 +165,7 @@ def _write_whole(descriptor: int, data: bytes) -> None:
     end = os.lseek(descriptor, 0, os.SEEK_END)
     try:
         if os.write(descriptor, data) != len(data):
-            raise OSError("the disk took only a part of the line")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # it took a part of the line
         os.fsync(descriptor)
     except OSError:
         with contextlib.suppress(OSError):

@@ -1,11 +1,11 @@
 """``autotune report``: a study's landscapes, or the whole store's, as a page."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from autotune.errors import UsageError, did_you_mean
+from autotune.file_names import file_name
 from autotune.irregularity import FEWEST_CELLS, irregularity, landscape_table
 from autotune.landscapes import Landscape, landscapes_of
 from autotune.pages.document import Block, Document, Figure
@@ -47,7 +47,7 @@ def report_study(
         document = study_document(study, records, *blocks)
     summary = irregularity(landscapes_of(records))
     written = write_document(
-        document, output or store.directory / "reports" / study, is_live=is_live
+        document, output or store.directory / "reports" / file_name(study), is_live=is_live
     )
     if study == EVERYTHING:
         store.log_document(
@@ -104,7 +104,7 @@ def draw_all(lands: Sequence[Landscape]) -> list[Figure]:
             groups.setdefault(f"{land.engine}-{land.gpu}", []).append(land)
     return [
         Figure(
-            name="landscapes-" + re.sub(r"[^A-Za-z0-9.-]+", "-", name),
+            name=f"landscapes-{file_name(name)}",
             chart=landscape_grid(_largest(group), n_all=len(group)),
         )
         for name, group in sorted(groups.items())

@@ -11,15 +11,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from autotune.errors import UnknownModelError
-from autotune.models import ModelProfile, find_model, model_config, remember_model
+from autotune.models import (
+    ModelProfile,
+    find_model,
+    is_model_directory,
+    model_config,
+    remember_model,
+)
 from autotune.records import RunRecord
 
 MODEL_CONFIG = "model_config"
-
-
-def is_model_directory(name: str) -> bool:
-    """Whether ``name`` is a directory that holds a config.json."""
-    return (Path(name) / "config.json").is_file()
 
 
 def identify_model(name: str) -> ModelProfile:

@@ -85,6 +85,14 @@ def _index() -> Mapping[str, str]:
     return {name.rpartition("/")[2]: entry for name, entry in reversed(full.items())} | full
 
 
+def is_model_directory(name: str) -> bool:
+    """Whether ``name`` is a directory that holds a config.json."""
+    try:
+        return (Path(name) / "config.json").is_file()
+    except OSError:  # too long for a path, for one
+        return False
+
+
 def find_model(name: str) -> ModelProfile:
     """Return the profile of a directory with a config.json, or of a catalogue name or alias.
 
@@ -92,9 +100,8 @@ def find_model(name: str) -> ModelProfile:
         UnknownModelError: lists the nearest names.
         InvalidModelConfigError: the directory's config.json cannot be used.
     """
-    path = Path(name)
-    if (path / "config.json").is_file():
-        return load_profile_dir(path)
+    if is_model_directory(name):
+        return load_profile_dir(Path(name))
     if name in _REMEMBERED:
         return _REMEMBERED[name]
     return _catalogue_profile(_canonical(name))
@@ -107,9 +114,8 @@ def remember_model(name: str, config: Config) -> None:
 
 def model_config(name: str) -> dict[str, object]:
     """Return the config.json of a catalogue model or of a directory."""
-    path = Path(name)
-    if (path / "config.json").is_file():
-        return _read_config(path)
+    if is_model_directory(name):
+        return _read_config(Path(name))
     return dict(load_models()[_canonical(name)].config)
 
 
@@ -140,7 +146,7 @@ def _catalogue_profile(name: str) -> ModelProfile:
 def _read_config(path: Path) -> dict[str, object]:
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except json.JSONDecodeError as err:
+    except (OSError, ValueError, RecursionError) as err:
         raise InvalidModelConfigError(f"{path}/config.json is not JSON: {err}") from err
     if not isinstance(config, dict):
         raise InvalidModelConfigError(f"{path}/config.json must hold an object")

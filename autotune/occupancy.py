@@ -48,16 +48,22 @@ class GpuUse:
 
 
 def read_uses(n_gpus: int) -> list[GpuUse]:
-    """Return the use of the first ``n_gpus`` visible GPUs; empty without NVML."""
+    """Return the use of the first ``n_gpus`` visible GPUs, as far as NVML tells."""
     nvml, handles = open_devices(n_gpus)
-    return [_read_use(nvml, handle) for handle in handles]
+    uses = [_read_use(nvml, handle) for handle in handles]
+    return [use for use in uses if use is not None]
 
 
-def _read_use(nvml: Any, handle: Any) -> GpuUse:
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+def _read_use(nvml: Any, handle: Any) -> GpuUse | None:
+    """Return one GPU's use; ``None`` when the driver does not answer: that proves no other user."""
+    try:
+        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+        uuid, name = nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle)
+    except nvml.NVMLError:
+        return None
     return GpuUse(
-        uuid=_text(nvml.nvmlDeviceGetUUID(handle)),
-        name=_text(nvml.nvmlDeviceGetName(handle)),
+        uuid=_text(uuid),
+        name=_text(name),
         used_gb=memory.used / GIB,
         total_gb=memory.total / GIB,
         processes=tuple(map(_describe, _processes(nvml, handle))),

@@ -43,6 +43,16 @@ def set_option(command: Command) -> Command:
     )(command)
 
 
+def fleet_option(command: Command) -> Command:
+    """Whose GPUs measure."""
+    return click.option(
+        "--fleet",
+        metavar="ADDRESS|local",
+        help="Measure on the hosts of a Ray cluster (ADDRESS, or auto; local is one of this host "
+        "alone), in the place of this one.",
+    )(command)
+
+
 def read_counts(_: click.Context, parameter: click.Parameter, value: str | None) -> Any:
     """Read ``1:512`` or ``1,3,7``."""
     from autotune.spec import parse_counts
@@ -56,15 +66,26 @@ def read_counts(_: click.Context, parameter: click.Parameter, value: str | None)
 def _settings(
     _: click.Context, parameter: click.Parameter, values: Sequence[str]
 ) -> dict[str, Any]:
-    """Read ``--set name=value``; the value is JSON where it parses as such, else text."""
+    try:
+        return read_settings(values)
+    except InvalidConfigError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
+
+
+def read_settings(values: Sequence[str]) -> dict[str, Any]:
+    """Read ``name=value`` each; the value is JSON where it parses as such, else text.
+
+    Raises:
+        InvalidConfigError: For what does not look like that.
+    """
     settings: dict[str, Any] = {}
     for item in values:
         name, separator, text = item.partition("=")
         if not separator or not name:
-            raise click.BadParameter(f"{item!r} must look like name=value", param=parameter)
+            raise InvalidConfigError(f"{item!r} must look like name=value")
         try:
             settings[name] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             settings[name] = text
     return settings
 

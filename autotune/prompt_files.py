@@ -105,7 +105,7 @@ def resolve_prompts(workload: Workload) -> Workload:
 def _parse(line: str, where: str) -> Prompt:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidConfigError(f"{where}: not a JSON object: {error}") from error
     if not isinstance(row, dict):
         raise InvalidConfigError(f'{where}: expected an object like {{"prompt": "..."}}')

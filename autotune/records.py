@@ -54,6 +54,7 @@ __all__ = [
     "RunRecord",
     "check_keys",
     "check_knobs",
+    "check_measures",
     "configuration_from_dict",
     "fingerprint",
 ]
@@ -129,12 +130,7 @@ class RunRecord(Configuration):
         self._check_run_key()
 
     def _check_measures(self) -> None:
-        for name in METRIC_FIELDS:
-            value, may_be_zero = getattr(self, name), name in MAY_BE_ZERO
-            if name in COUNT_FIELDS:
-                check_count(name, value, optional=True, least=0 if may_be_zero else 1)
-            else:
-                check_measure(name, value, may_be_zero=may_be_zero)
+        check_measures({name: getattr(self, name) for name in METRIC_FIELDS})
         if self.status == "completed" and all(
             getattr(self, name) is None for name in (*THROUGHPUT_FIELDS, *LATENCY_FIELDS)
         ):
@@ -182,6 +178,20 @@ class RunRecord(Configuration):
         """
         check_keys(row, RECORD_FIELDS, required=_REQUIRED)
         return cls(**_present(row, RECORD_FIELDS, _REQUIRED))
+
+
+def check_measures(values: Mapping[str, object]) -> None:
+    """Refuse measures that cannot be: zero where it may not be, or negative; null is unmeasured.
+
+    Raises:
+        InvalidRecordError: Naming the first offender.
+    """
+    for name, value in values.items():
+        may_be_zero = name in MAY_BE_ZERO
+        if name in COUNT_FIELDS:
+            check_count(name, value, optional=True, least=0 if may_be_zero else 1)
+        else:
+            check_measure(name, value, may_be_zero=may_be_zero)
 
 
 RECORD_FIELDS = tuple(

@@ -1,57 +1,26 @@
 """``autotune run``: a study with its journal, its engines and its store."""
 
-from collections.abc import Sequence
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from autotune.bench import Bench, BenchSettings, tail_path
+from autotune.bench import Bench, BenchSettings
 from autotune.cache import default_uri, store_directory
-from autotune.errors import InvalidConfigError, StoreError
-from autotune.finishing import Watch, finish_study
+from autotune.errors import InvalidConfigError
+from autotune.fleet_study import FleetStudy
 from autotune.journal import open_journal
 from autotune.progress import create_progress
-from autotune.records import RunRecord
 from autotune.search import StrategyFactory, create_strategy
 from autotune.spec import Slo, StudySpec
-from autotune.study import Planned, Study, new_session_id, plan
+from autotune.store_log import StoreLog
+from autotune.study import Listener, Planned, Study, new_session_id, plan
 from autotune.study_result import StudyResult
 
 if TYPE_CHECKING:
+    from autotune.fleet import RayFleet
     from autotune.tracking import Store
-
-
-class StoreLog:
-    """Logs records to the store once they are in the journal.
-
-    A store that fails does not stop the study: the journal has everything.
-
-    Args:
-        log_dir: Where the engines' last words before a failure are; they go with its record.
-    """
-
-    def __init__(self, store: "Store | None", log_dir: Path) -> None:
-        self.remarks: list[str] = []
-        self._store = store
-        self._log_dir = log_dir
-        self._watch = Watch()
-
-    def log(self, records: Sequence[RunRecord]) -> None:
-        """Log records; the first failure is noted and ends the logging."""
-        if self._store is None:
-            return
-        try:
-            self._store.log(records, attachment=lambda r: tail_path(self._log_dir, r))
-            self._watch.begin(self._store, records)
-        except StoreError as error:
-            self._store = None
-            self.remarks.append(f"{error}; `autotune import` the journal once it is back")
-
-    def finish(self, result: StudyResult, *, completed: bool) -> StudyResult:
-        """Close the study's parent run with its summary and its report; name that in the result."""
-        self._watch.close()
-        if self._store is None:
-            return result
-        return finish_study(self._store, result, completed=completed)
 
 
 def run_study(
@@ -61,6 +30,7 @@ def run_study(
     resume: bool = False,
     tracking_uri: str | None = None,
     surrogate: StrategyFactory | None = None,
+    fleet: str | None = None,
 ) -> StudyResult:
     """Run a study to its end and return everything its journal holds.
 
@@ -69,6 +39,7 @@ def run_study(
             GPU node needs none); otherwise the journal goes beside the store.
         resume: Go on with the journal.
         surrogate: Makes the strategy of that name.
+        fleet: Address of the Ray cluster whose hosts measure, in the place of this one.
 
     Raises:
         AutotuneError: Before anything is started, for input that cannot run here.
@@ -79,31 +50,76 @@ def run_study(
     directory = journal.parent if journal is not None else store_directory(uri or default_uri())
     session_id = new_session_id()
     path = journal or directory / "journals" / f"{session_id}.jsonl"
-    planned = plan(spec)
-    strategy = create_strategy(spec, planned, surrogate)
     log_dir = directory / "logs"
-    log = StoreLog(_open_store(uri), log_dir)
-    with open_journal(path, resume=resume) as opened:
-        study = Study(spec, opened, planned=planned, strategy=strategy, session_id=session_id)
+    with contextlib.ExitStack() as stack:
+        place = _Here() if fleet is None else stack.enter_context(_fleet(fleet))
+        planned = place.plan(spec)
+        strategy = create_strategy(spec, planned, surrogate)
+        log = StoreLog(_open_store(uri), log_dir)
+        opened = stack.enter_context(open_journal(path, resume=resume))
+        study = FleetStudy(spec, opened, planned=planned, strategy=strategy, session_id=session_id)
         settings = bench_settings(spec, planned, session_id=study.session_id, log_dir=log_dir)
         completed = False
         try:
-            _run(study, settings, log)
+            _run(study, settings, log, place)
             completed = True
         finally:
-            result = _result(study, log, settings.slo)
-            result = log.finish(result, completed=completed)
-    return result
+            report = log.finish(_result(study, log, settings.slo), completed=completed)
+    return dataclasses.replace(_result(study, log, settings.slo), report=report)
 
 
-def _run(study: Study, settings: BenchSettings, log: StoreLog) -> None:
+class _Place(Protocol):
+    """Where a study runs."""
+
+    def plan(self, spec: StudySpec) -> list[Planned]:
+        """Plan it for what is there."""
+
+    def run(self, study: FleetStudy, settings: BenchSettings, listener: Listener) -> None:
+        """Run it there."""
+
+
+class _Here:
+    """This host."""
+
+    def plan(self, spec: StudySpec) -> list[Planned]:
+        """Plan a study for this host."""
+        return plan(spec)
+
+    def run(self, study: FleetStudy, settings: BenchSettings, listener: Listener) -> None:
+        """Run one configuration after the other."""
+        with Bench(settings, listener) as bench:
+            study.run(bench, listener)
+
+
+class _InFleet:
+    """A connected cluster."""
+
+    def __init__(self, fleet: "RayFleet") -> None:
+        self._fleet = fleet
+        self.plan = fleet.plan
+
+    def run(self, study: FleetStudy, settings: BenchSettings, listener: Listener) -> None:
+        """Run as much at a time as there is room for."""
+        self._fleet.measure_with(settings)
+        study.run_on(self._fleet, listener)
+
+
+@contextlib.contextmanager
+def _fleet(address: str) -> Iterator[_InFleet]:
+    from autotune.fleet import fleet_at
+
+    with fleet_at(address) as fleet:
+        yield _InFleet(fleet)
+
+
+def _run(study: FleetStudy, settings: BenchSettings, log: StoreLog, place: _Place) -> None:
     path = study.journal.path
     if study.journal.torn is not None:
         log.remarks.append(f"a torn last line of {path} was set aside in {path}.torn")
     log.log(study.journal.records)
     progress = create_progress(lambda record: log.log([record]), settings.slo)
-    with progress, Bench(settings, progress) as bench:
-        study.run(bench, progress)
+    with progress:
+        place.run(study, settings, progress)
 
 
 def _result(study: Study, log: StoreLog, slo: Slo) -> StudyResult:

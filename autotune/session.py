@@ -12,6 +12,8 @@ from autotune.demand import MeasurePolicy, Slo, Workload
 from autotune.engine_config import EngineConfig
 from autotune.errors import InvalidConfigError, TrialError
 from autotune.failures import classify_exit, classify_failure, last_words
+from autotune.oom import oom_kills
+from autotune.worker_events import GarbledEventError, parse_event
 from autotune.worker_process import WorkerGoneError, WorkerProcess
 
 # Each request that was in flight when an engine died may have logged a traceback of its own.
@@ -56,10 +58,12 @@ class EngineSession:
         self._stall_timeout_s = stall_timeout_s
         self._worker: WorkerProcess | None = None
         self._max_batch_size = self._max_model_len = self._log_begin = 0
+        self._oom_kills: int | None = None
         self.started: StartedEngine | None = None
 
     def __enter__(self) -> Self:
         self._log_begin = self.log_path.stat().st_size if self.log_path.exists() else 0
+        self._oom_kills = oom_kills()
         self._worker = WorkerProcess(self.config, self.log_path)
         return self
 
@@ -173,7 +177,13 @@ class EngineSession:
             self.close()
             message = f"no progress for {timeout_s:g} s; see {self.log_path}"
             raise TrialError("timed_out", message, log=self.log()) from None
-        event: dict[str, Any] = json.loads(line)
+        try:
+            event = parse_event(line)
+        except GarbledEventError as error:
+            # What follows on this pipe means as little.
+            self.close()
+            status = "load_failed" if self.started is None else "crashed"
+            raise TrialError(status, f"{error}; see {self.log_path}", log=self.log()) from None
         if event["event"] == "failed":
             log = self.log()
             status = classify_failure(event["status"], event["message"], _evidence(log))
@@ -184,7 +194,13 @@ class EngineSession:
         returncode = self._open_worker().wait()
         log = self.log()
         is_started = self.started is not None
-        status, sentence = classify_exit(returncode, _evidence(log), started=is_started)
+        kills = oom_kills()
+        status, sentence = classify_exit(
+            returncode,
+            _evidence(log),
+            started=is_started,
+            oom_killed=kills is None or kills != self._oom_kills,
+        )
         return TrialError(status, f"{sentence}; see {self.log_path}", log=log)
 
 

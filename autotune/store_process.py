@@ -1,20 +1,32 @@
 """What surrounds a tracking store: its address in messages, its database file, its server."""
 
+import contextlib
 import logging
 import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from autotune.credentials import scrub
 from autotune.processes import end_group
 
 SQLITE_PREFIX = "sqlite:///"
 _GRACE_S = 10.0
+# MLflow's own would try a server that is away for four minutes a request.
+_MLFLOW_DEFAULTS = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 
 
 def redact(uri: str) -> str:
@@ -24,37 +36,49 @@ def redact(uri: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what a library said, which may go on for pages."""
-    return (str(error).strip() or repr(error)).splitlines()[0]
+    """Return the first line of what a library said, without the passwords of addresses in it."""
+    return scrub((str(error).strip() or repr(error)).splitlines()[0])
 
 
 def quiet_mlflow() -> None:
-    """Keep migrations, progress bars and usage reports of bulk logging out of the way.
+    """Keep migrations, progress bars, usage reports and long waits out of the way.
 
     Whatever the user's environment says already stays.
     """
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name, value in _MLFLOW_DEFAULTS.items():
+        os.environ.setdefault(name, value)
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It prints the traceback of every refusal, which comes as an exception all the same.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
-def prepare_database(uri: str) -> None:
-    """Give a sqlite store that does not exist yet a write-ahead log; leave others as they are.
+def prepare_database(uri: str, build: Callable[[str], None]) -> None:
+    """Create a sqlite store that does not exist yet, whole or not at all, with a write-ahead log.
 
     Logging a run takes MLflow seven transactions; with the log they need no wait for the disk, and
     others may read meanwhile.
 
+    Args:
+        build: Has MLflow lay its tables out in the store of a URI. A crash or a full disk leaves
+            them half done, and MLflow cannot mend that, so they are laid out under another name.
+
     Raises:
         sqlite3.Error: When the file cannot be created.
     """
-    if not uri.startswith(SQLITE_PREFIX) or Path(uri.removeprefix(SQLITE_PREFIX)).exists():
+    path = Path(uri.removeprefix(SQLITE_PREFIX))
+    if not uri.startswith(SQLITE_PREFIX) or path.exists():
         return
-    connection = sqlite3.connect(uri.removeprefix(SQLITE_PREFIX))
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-    finally:
-        connection.close()
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:
+        draft, whole = Path(folder) / "draft.db", Path(folder) / path.name
+        build(f"{SQLITE_PREFIX}{draft}")
+        with (
+            contextlib.closing(sqlite3.connect(draft)) as source,
+            contextlib.closing(sqlite3.connect(whole)) as target,
+        ):
+            source.backup(target)
+            target.execute("PRAGMA journal_mode=WAL")
+        whole.rename(path)
 
 
 @event.listens_for(Engine, "connect")
@@ -77,10 +101,12 @@ def serve_ui(uri: str, port: int) -> int:
 
     The server and its workers are gone when this returns, however it ends.
     """
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    # one person looks: each further worker takes seconds to start
-    address = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    process = subprocess.Popen([*command, *address], start_new_session=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    # One person looks: each further worker takes seconds to start.
+    command += ["--workers", "1"]
+    # Not an argument: everybody on the host can read those, and the address may hold a password.
+    environment = dict(os.environ, MLFLOW_BACKEND_STORE_URI=uri)
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         return process.wait()
     finally:

@@ -3,16 +3,25 @@
 import abc
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
+from autotune.errors import StoreError
 from autotune.run_layout import DOCUMENT_ID, KIND, NOTE, STUDY_ID, Source
+from autotune.store_process import first_line, redact
 
+# MLflow lets the database's own errors and the disk's through in places.
+FAILURES = (MlflowException, SQLAlchemyError, OSError)
 REPORT_FOLDER, ILLUSTRATED = "report", "autotune.has_report"
 _SAMPLE_S = 1.0
+# What ends a text in a query, or hides what does.
+_QUOTING = re.compile(r"[^\w .:/+=@%-]")
 
 
 class RunBook(abc.ABC):
@@ -33,13 +42,33 @@ class RunBook(abc.ABC):
 
     def find_study(self, study_id: str) -> Run | None:
         """Return the parent run of a study: its own, or the confirmation that ran it."""
-        query = f"tags.`{KIND}` != 'configuration' and tags.`{STUDY_ID}` = '{study_id}'"
-        return next(self._search(query), None)
+        others = f"tags.`{KIND}` != 'configuration'"
+        return next(self._search_named(others, STUDY_ID, study_id), None)
 
     def find_document(self, kind: str, document_id: str) -> str | None:
         """Return the id of a logged document's run."""
-        query = f"tags.`{KIND}` = '{kind}' and tags.`{DOCUMENT_ID}` = '{document_id}'"
-        return next((str(run.info.run_id) for run in self._search(query)), None)
+        found = self._search_named(f"tags.`{KIND}` = '{kind}'", DOCUMENT_ID, document_id)
+        return next((str(run.info.run_id) for run in found), None)
+
+    def _search_named(self, query: str, tag: str, name: str) -> Iterator[Run]:
+        """Yield the runs of a query whose tag is a name, whatever characters that has."""
+        # To LIKE, an underscore is any one character.
+        pattern = _QUOTING.sub("_", name)
+        for run in self._search(f"{query} and tags.`{tag}` LIKE '{pattern}'"):
+            if run.data.tags[tag] == name:
+                yield run
+
+    @contextlib.contextmanager
+    def _refusals(self, what: str) -> Iterator[None]:
+        """Turn what MLflow raises into an error that names the store and what it would not take."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except FAILURES as error:
+            raise StoreError(
+                f"the store {redact(self.uri)} refused {what}: {first_line(error)}"
+            ) from error
 
     def amend(
         self,
@@ -106,15 +135,20 @@ class RunBook(abc.ABC):
 
     @contextlib.contextmanager
     def watch(self, run_id: str) -> Iterator[None]:
-        """Log the host's use of processors, memory and GPUs once a second meanwhile."""
+        """Log the host's use of processors, memory and GPUs once a second meanwhile.
+
+        Raises:
+            StoreError: When the store refuses.
+        """
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
         # MLflow's monitor ends with the run: one that goes on is running again
-        self.client.update_run(run_id, status="RUNNING")
-        monitor = SystemMetricsMonitor(
-            run_id, sampling_interval=_SAMPLE_S, resume_logging=True, tracking_uri=self.uri
-        )
-        monitor.start()
+        with self._refusals("a look at the host"):
+            self.client.update_run(run_id, status="RUNNING")
+            monitor = SystemMetricsMonitor(
+                run_id, sampling_interval=_SAMPLE_S, resume_logging=True, tracking_uri=self.uri
+            )
+            monitor.start()
         try:
             yield
         finally:

@@ -6,6 +6,7 @@ from typing import Any
 
 from autotune.errors import InvalidConfigError
 from autotune.spec import StudySpec
+from autotune.yaml_files import read_yaml
 
 # Options that belong to a part of the study: option -> (part, field).
 _NESTED = {
@@ -69,12 +70,7 @@ def read_study(path: Path) -> dict[str, Any]:
     Raises:
         InvalidConfigError: When it cannot be read or is not a YAML mapping.
     """
-    import yaml
-
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidConfigError(f"cannot read study {path}: {error}") from error
+    data = read_yaml(path)
     if not isinstance(data, dict):
         raise InvalidConfigError(f"study {path} must be a YAML mapping of settings")
     return data

@@ -16,7 +16,6 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, ViewType
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.cache import RecordCache, store_directory
 from autotune.errors import InvalidRecordError, StoreError
@@ -48,14 +47,13 @@ from autotune.store_process import (
     redact,
     serve_ui,
 )
-from autotune.store_runs import RunBook
+from autotune.store_runs import FAILURES, RunBook
 
 __all__ = ["EXPERIMENT", "Store", "redact", "serve_ui"]
 
 EXPERIMENT = "autotune"
-# MLflow lets the database's own errors through in places.
-_FAILURES = (MlflowException, SQLAlchemyError)
 _PAGE = 1000
+_CONFIGURATIONS = f"tags.`{KIND}` = 'configuration'"
 _GIVEN = "autotune.reference_runs"
 
 
@@ -80,12 +78,12 @@ class Store(RunBook):
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             with _one_at_a_time(self.directory):
-                prepare_database(uri)
+                prepare_database(uri, _lay_out)
                 self.client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._experiment()
                 self._furnish()
                 self._take_reference_runs()
-        except (*_FAILURES, sqlite3.Error, OSError, ImportError, ValueError) as error:
+        except (*FAILURES, sqlite3.Error, ImportError, ValueError) as error:
             raise StoreError(f"cannot open the store {redact(uri)}: {first_line(error)}") from error
 
     def _experiment(self) -> str:
@@ -95,7 +93,14 @@ class Store(RunBook):
         location = None
         if self.uri.startswith(SQLITE_PREFIX):
             location = (self.directory / "artifacts").resolve().as_uri()
-        return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+        try:
+            return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+        except MlflowException:
+            # Somebody else may have created it just now.
+            found = self.client.get_experiment_by_name(EXPERIMENT)
+            if found is None:
+                raise
+            return str(found.experiment_id)
 
     def _furnish(self) -> None:
         """Give the experiment its views once; what a user changes of them stays."""
@@ -141,20 +146,21 @@ class Store(RunBook):
         sessions = {record.session_id for record in records}
         was_empty = False
         try:
-            held = self._held_ids(sessions)
-            was_empty = not held and not _is_one_study(sessions)
-            for record in records:
-                if record.record_id not in held:
-                    held.add(record.record_id)
-                    path = None if attachment is None else attachment(record)
-                    self._log_one(record, self._parent(record, studies), path)
-                    new.append(record)
-                if on_logged is not None:
-                    on_logged(record)
-        except _FAILURES as error:
-            raise StoreError(
-                f"the store {redact(self.uri)} refused a run: {first_line(error)}"
-            ) from error
+            with self._refusals("a run"):
+                held = self._held(sessions)
+                was_empty = not held and not _is_one_study(sessions)
+                done = {record_id for record_id, runs in held.items() if _is_whole(runs[0])}
+                for record in records:
+                    begun = held.pop(record.record_id, [])
+                    self._delete(begun[1:])
+                    if record.record_id not in done:
+                        path = None if attachment is None else attachment(record)
+                        run = begun[0] if begun else self._create(record, studies)
+                        self._fill(run, record, path)
+                        done.add(record.record_id)
+                        new.append(record)
+                    if on_logged is not None:
+                        on_logged(record)
         finally:
             if new and not self.cache.extend(new):
                 self._fill_cache(new, complete=was_empty)
@@ -168,15 +174,21 @@ class Store(RunBook):
             self.read()
 
     def study_run(self, record: RunRecord) -> str:
-        """Return the id of the parent run of the record's study, created when new."""
-        found = self.find_study(study_id_of(record))
-        if found is not None:
-            return str(found.info.run_id)
-        start, _ = span_ms(record)
-        run = self.client.create_run(self.experiment_id, start_time=start, tags=study_tags(record))
-        params = [Param(name, value) for name, value in study_params(record).items()]
-        self.client.log_batch(run.info.run_id, params=params)
-        return str(run.info.run_id)
+        """Return the id of the parent run of the record's study, created when new.
+
+        Raises:
+            StoreError: When the store refuses.
+        """
+        with self._refusals("a study"):
+            found = self.find_study(study_id_of(record))
+            if found is not None:
+                return str(found.info.run_id)
+            start, _ = span_ms(record)
+            tags = study_tags(record)
+            run = self.client.create_run(self.experiment_id, start_time=start, tags=tags)
+            params = [Param(name, value) for name, value in study_params(record).items()]
+            self.client.log_batch(run.info.run_id, params=params)
+            return str(run.info.run_id)
 
     def finish_study(
         self,
@@ -194,12 +206,27 @@ class Store(RunBook):
             records: All its runs.
             verdict: Sentences on the best and the baselines.
             report: Its report's files; the first picture is shown in its description.
+
+        Raises:
+            StoreError: When the store refuses.
         """
-        run = self.find_study(study_id)
-        if run is None or not records:
-            return
+        with self._refusals("the end of a study"):
+            run = self.find_study(study_id)
+            if run is not None and records:
+                self._close_study(run, records, verdict=verdict, report=report, artifacts=artifacts)
+                self._end(run, records, completed=completed)
+
+    def _close_study(
+        self,
+        run: Run,
+        records: Sequence[RunRecord],
+        *,
+        verdict: Sequence[str],
+        report: Sequence[Path],
+        artifacts: Iterable[Path],
+    ) -> None:
         run_id = str(run.info.run_id)
-        note = study_note(study_id, records, verdict)
+        note = study_note(str(run.data.tags[STUDY_ID]), records, verdict)
         own = run.data.tags.get(KIND) == "study"
         self.amend(run_id, note=note.text if own else None, metrics=note.metrics)
         new = [Param(k, v) for k, v in note.params.items() if k not in run.data.params]
@@ -209,9 +236,13 @@ class Store(RunBook):
             self.client.log_artifact(run_id, str(path))
         if report:
             self.illustrate(run_id, report)
+
+    def _end(self, run: Run, records: Sequence[RunRecord], *, completed: bool) -> None:
         ends = [end for record in records if (end := span_ms(record)[1]) is not None]
         self.client.set_terminated(
-            run_id, "FINISHED" if completed else "KILLED", end_time=max(ends, default=None)
+            run.info.run_id,
+            "FINISHED" if completed else "KILLED",
+            end_time=max(ends, default=None),
         )
 
     def finish_imported(self, records: Sequence[RunRecord]) -> None:
@@ -224,15 +255,19 @@ class Store(RunBook):
             self.finish_study(study_id, rows)
 
     def read(self) -> list[RunRecord]:
-        """Read every record out of MLflow and refresh the cache."""
-        query = f"tags.`{KIND}` = 'configuration'"
+        """Read every record out of MLflow and refresh the cache.
+
+        A run that its writer has not finished, or will never finish, is no record yet.
+        """
         try:
-            records = [_record(run) for run in self._search(query)]
-        except _FAILURES as error:
+            found = [_record(run) for run in self._search(_CONFIGURATIONS) if _is_whole(run)]
+        except StoreError:
+            raise
+        except FAILURES as error:
             raise StoreError(
                 f"cannot read the store {redact(self.uri)}: {first_line(error)}"
             ) from error
-        records.reverse()
+        records = list({record.record_id: record for record in reversed(found)}.values())
         self.cache.replace(records)
         return records
 
@@ -256,22 +291,26 @@ class Store(RunBook):
         Args:
             parent: Id of the run that it belongs under.
             tags: Further tags.
+
+        Raises:
+            StoreError: When the store refuses.
         """
-        found = self.find_document(kind, document_id)
-        if found is not None:
-            return found
         above = {} if parent is None else {PARENT: parent}
         own = {KIND: kind, DOCUMENT_ID: document_id, "mlflow.runName": name, NOTE: note}
         all_tags = {**(tags or {}), **above, **own}
-        run_id = str(self.client.create_run(self.experiment_id, tags=all_tags).info.run_id)
-        self.client.log_batch(
-            run_id,
-            params=[Param(k, str(v)[:6000]) for k, v in params.items()],
-            metrics=[Metric(k, v, 0, 0) for k, v in metrics.items()],
-        )
-        for path in artifacts:
-            self.client.log_artifact(run_id, str(path))
-        self.client.set_terminated(run_id)
+        with self._refusals(f"a {kind}"):
+            found = self.find_document(kind, document_id)
+            if found is not None:
+                return found
+            run_id = str(self.client.create_run(self.experiment_id, tags=all_tags).info.run_id)
+            self.client.log_batch(
+                run_id,
+                params=[Param(k, str(v)[:6000]) for k, v in params.items()],
+                metrics=[Metric(k, v, 0, 0) for k, v in metrics.items()],
+            )
+            for path in artifacts:
+                self.client.log_artifact(run_id, str(path))
+            self.client.set_terminated(run_id)
         return run_id
 
     def _parent(self, record: RunRecord, known: dict[str, str]) -> str:
@@ -281,26 +320,45 @@ class Store(RunBook):
             known[study_id] = self.study_run(record)
         return known[study_id]
 
-    def _log_one(self, record: RunRecord, parent: str, attachment: Path | None) -> None:
-        tags = {PARENT: parent, **tags_of(record)}
-        start, end = span_ms(record)
-        run = self.client.create_run(self.experiment_id, start_time=start, tags=tags)
-        at = run.info.start_time
+    def _create(self, record: RunRecord, studies: dict[str, str]) -> Run:
+        tags = {PARENT: self._parent(record, studies), **tags_of(record)}
+        start, _ = span_ms(record)
+        return self.client.create_run(self.experiment_id, start_time=start, tags=tags)
+
+    def _fill(self, run: Run, record: RunRecord, attachment: Path | None) -> None:
+        """Write a record into its run and end that; what an interrupted writer began is completed.
+
+        Only an ended run is whole.
+        """
+        run_id, at = run.info.run_id, run.info.start_time
         self.client.log_batch(
-            run.info.run_id,
+            run_id,
             metrics=[Metric(name, value, at, 0) for name, value in metrics_of(record).items()],
             params=[Param(name, value) for name, value in params_of(record).items()],
         )
         if attachment is not None and attachment.is_file():
-            self.client.log_artifact(run.info.run_id, str(attachment))
+            self.client.log_artifact(run_id, str(attachment))
         status = "FINISHED" if record.status == "completed" else "FAILED"
-        self.client.set_terminated(run.info.run_id, status, end_time=end)
+        _, end = span_ms(record)
+        self.client.set_terminated(run_id, status, end_time=end)
 
-    def _held_ids(self, session_ids: set[str | None]) -> set[str]:
-        query = f"tags.`{KIND}` = 'configuration'"
+    def _delete(self, runs: Iterable[Run]) -> None:
+        """Delete runs of a record that has one already: a request was repeated that had arrived."""
+        for run in runs:
+            self.client.delete_run(run.info.run_id)
+
+    def _held(self, session_ids: set[str | None]) -> dict[str, list[Run]]:
+        """Return the runs of each record (of one study, if it is one): whole ones, then oldest."""
         if _is_one_study(session_ids):
-            query += f" and tags.`{STUDY_ID}` = '{next(iter(session_ids))}'"
-        return {run.data.tags[RECORD_ID] for run in self._search(query)}
+            study_id = str(next(iter(session_ids)))
+            found = self._search_named(_CONFIGURATIONS, STUDY_ID, study_id)
+        else:
+            found = self._search(_CONFIGURATIONS)
+        held: dict[str, list[Run]] = {}
+        order = sorted(found, key=lambda r: (not _is_whole(r), r.info.start_time, r.info.run_id))
+        for run in order:
+            held.setdefault(run.data.tags[RECORD_ID], []).append(run)
+        return held
 
     def _search(self, query: str) -> Iterator[Run]:
         token = None
@@ -320,6 +378,16 @@ def _one_at_a_time(directory: Path) -> Iterator[None]:
     with (directory / ".opening.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _lay_out(uri: str) -> None:
+    """Have MLflow create its tables."""
+    MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT)
+
+
+def _is_whole(run: Run) -> bool:
+    """Whether the writer of a run got to its end."""
+    return bool(run.info.status != "RUNNING")
 
 
 def _is_one_study(session_ids: set[str | None]) -> bool:

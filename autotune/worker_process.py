@@ -8,12 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+from autotune.credentials import without_secrets
 from autotune.engine_config import EngineConfig
 from autotune.errors import EngineUnavailableError
 from autotune.processes import end_group
 
 _GRACE_S = 5.0
 _LIVENESS_S = 0.5
+_LONGEST_LINE = 4 * 2**20
 
 
 class WorkerGoneError(Exception):
@@ -72,7 +74,7 @@ class WorkerProcess:
             raise WorkerGoneError from None
 
     def read_line(self, timeout_s: float) -> bytes:
-        """Return the next line of the event pipe.
+        """Return the next line of the event pipe; of one without end, its first megabytes.
 
         The worker's own end is watched too: a process that outlives it may hold the pipe open.
 
@@ -83,7 +85,7 @@ class WorkerProcess:
         deadline = time.monotonic() + timeout_s
         with selectors.DefaultSelector() as selector:
             selector.register(self._events_fd, selectors.EVENT_READ)
-            while b"\n" not in self._buffer:
+            while b"\n" not in self._buffer and len(self._buffer) < _LONGEST_LINE:
                 is_gone = self._process.poll() is not None
                 left = max(0.0, deadline - time.monotonic())
                 if selector.select(0 if is_gone else min(left, _LIVENESS_S)):
@@ -118,12 +120,13 @@ class WorkerProcess:
 
 
 def worker_environment(config: EngineConfig, events_fd: int) -> dict[str, str]:
-    """Return the worker's environment: the caller's, plus what its engine needs.
+    """Return the worker's environment: the caller's without secrets, plus what its engine needs.
 
     Passive OpenMP waiting keeps a CPU engine's idle threads from starving the working ones.
     Nothing is fetched from the network while measuring.
     """
-    environment = dict(os.environ, AUTOTUNE_EVENTS_FD=str(events_fd), PYTHONUNBUFFERED="1")
+    environment = without_secrets(os.environ)
+    environment |= {"AUTOTUNE_EVENTS_FD": str(events_fd), "PYTHONUNBUFFERED": "1"}
     environment.setdefault("HF_HUB_OFFLINE", "1")
     environment.setdefault("TOKENIZERS_PARALLELISM", "false")
     if config.is_on_cpu:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autotune.local_models import is_model_directory
+from autotune.models import is_model_directory
 from autotune.spec import Slo, Workload
 from recommender import ledger
 from recommender.advice_runs import log_pending

@@ -1,10 +1,11 @@
 """``autotune confirm``: runs on this host or from a file, journalled, logged, written down."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autotune.bench import Bench, BenchSettings
+from autotune.bench import BenchSettings
 from autotune.cache import store_directory
 from autotune.errors import InvalidConfigError
 from autotune.gpus import detect_gpus
@@ -13,10 +14,11 @@ from autotune.journal import open_journal
 from autotune.progress import StudyProgress, create_progress
 from autotune.records import RunRecord
 from autotune.spec import MeasurePolicy
-from autotune.study import new_session_id, resolve_host
+from autotune.study import new_session_id
 from recommender import ledger
 from recommender.advice_runs import log_pending
 from recommender.confirm import confirm
+from recommender.confirm_place import here, in_fleet
 from recommender.confirmation import Confirmation
 from recommender.context import open_context
 from recommender.devices import Device, Replay
@@ -61,18 +63,20 @@ def confirm_here(
     stop_regret: float = 0.0,
     policy: MeasurePolicy | None = None,
     knobs: Mapping[str, Mapping[str, Any]] | None = None,
+    fleet: str | None = None,
 ) -> Confirmation:
     """Confirm a recommendation with runs on this host, and log the outcome.
 
     Args:
         knobs: Engine -> further engine arguments.
+        fleet: Address of a Ray cluster that has the target GPU, in the place of this host.
 
     Raises:
         InvalidConfigError: When this host is not the recommendation's target.
+        FleetError: When no host of the fleet is.
     """
     directory = store_directory(tracking_uri)
     recommendation = ledger.load(reference, directory)
-    resolve_host(recommendation.target_gpu, 1)
     session_id = new_session_id()
     settings = BenchSettings(
         session_id=session_id,
@@ -81,13 +85,19 @@ def confirm_here(
         policy=policy or MeasurePolicy(),
         purpose="confirm",
     )
-    with create_progress() as progress, Bench(settings, progress) as bench:
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(create_progress())
+        if fleet is None:
+            place = stack.enter_context(here(recommendation, settings, progress))
+        else:
+            place = stack.enter_context(in_fleet(fleet, recommendation, settings))
         progress.study_started(session_id, runs, 0)
         device = LocalDevice(
             recommendation,
-            bench,
-            n_gpus=len(detect_gpus()) or 1,
-            model=recommendation.query.model_path or recommendation.query.model,
+            place.bench,
+            n_gpus=place.n_gpus,
+            engines=place.engines,
+            model=place.model,
             knobs=knobs or {},
         )
         budget = Budget(runs, stop_regret)

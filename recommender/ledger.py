@@ -20,6 +20,8 @@ from recommender.recommend import Recommendation
 
 FOLDER = "recommendations"
 _CONFIRMED = "-confirmed"
+# What reading a document that is none may raise.
+_NOT_ONE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def save(recommendation: Recommendation, directory: Path) -> Path:
@@ -46,10 +48,8 @@ def load(reference: str, directory: Path) -> Recommendation:
     Raises:
         InvalidConfigError: When there is none, or the file is not one.
     """
-    path = Path(reference)
-    if not path.is_file():
-        path = directory / FOLDER / f"{Path(reference).name}.json"
-    if not path.is_file():
+    path = next((place for place in _places(reference, directory) if _is_file(place)), None)
+    if path is None:
         known = sorted(
             p.stem for p in (directory / FOLDER).glob("*.json") if not p.stem.endswith(_CONFIRMED)
         )
@@ -60,8 +60,19 @@ def load(reference: str, directory: Path) -> Recommendation:
         if "landscape" not in data:
             return load(data["recommendation_id"], directory)
         return from_dict(data)
-    except (ValueError, KeyError, TypeError) as error:
+    except _NOT_ONE as error:
         raise InvalidConfigError(f"{path} is not a recommendation: {error!r}") from error
+
+
+def _places(reference: str, directory: Path) -> tuple[Path, Path]:
+    return Path(reference), directory / FOLDER / f"{Path(reference).name}.json"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # too long for a path, for one
+        return False
 
 
 def from_dict(data: Mapping[str, Any]) -> Recommendation:
@@ -106,7 +117,7 @@ def load_confirmations(directory: Path) -> list[dict[str, Any]]:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             found.append((document["session_id"], path.stem, document))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except _NOT_ONE as error:
             raise InvalidConfigError(f"{path} is not a confirmation: {error!r}") from error
     return [document for _, _, document in sorted(found, key=lambda item: item[:2])]
 

@@ -1,13 +1,13 @@
-"""This host as the device that confirms: configurations run here, each journalled at once."""
+"""A host with the target GPU as the device that confirms: each run is journalled at once."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from autotune.bench import Bench, Start
-from autotune.engines.knobs import engine_version
+from autotune.bench import Start
 from autotune.errors import InvalidConfigError
 from autotune.records import Configuration, RunRecord
 from autotune.spec import EngineConfig, Workload
+from autotune.trying import Device
 from recommender.recommend import Recommendation
 
 _BATCH_HEADROOM = 2
@@ -18,16 +18,19 @@ class LocalDevice:
 
     Args:
         recommendation: What is being confirmed; its candidates bound the engine starts.
-        n_gpus: How many of the target GPU are here.
+        bench: What runs them: here, or on a host of a fleet.
+        n_gpus: How many of the target GPU are there.
+        engines: What is installed there.
         model: What the engine loads: a catalogue name or a directory.
     """
 
     def __init__(
         self,
         recommendation: Recommendation,
-        bench: Bench,
+        bench: Device,
         *,
         n_gpus: int,
+        engines: Collection[str],
         model: str,
         knobs: Mapping[str, Mapping[str, Any]],
     ) -> None:
@@ -35,6 +38,7 @@ class LocalDevice:
         self._query = query
         self._bench = bench
         self._n_gpus = n_gpus
+        self._engines = engines
         self._model = model
         self._knobs = knobs
         likely = [*recommendation.candidates, recommendation.best]
@@ -47,7 +51,7 @@ class LocalDevice:
         return (
             configuration.n_gpus <= self._n_gpus
             and configuration.batch_size <= self._largest * _BATCH_HEADROOM
-            and engine_version(configuration.engine) is not None
+            and configuration.engine in self._engines
         )
 
     def run(self, configuration: Configuration) -> RunRecord:

@@ -15,6 +15,9 @@ from recommender.feasibility import Feasibility
 FORMAT: Final = 3
 TREES_FILE: Final = "surrogate.json"
 META_FILE: Final = "meta.json"
+_CHECKSUM: Final = "meta_sha256"
+# What values of other types, or fewer, than were written may raise.
+_DAMAGE: Final = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +58,8 @@ class Meta:
     summary: Mapping[str, Any]
 
     def dumps(self, trees: bytes) -> str:
-        """Return the text of meta.json beside these trees."""
-        values = {
+        """Return the text of meta.json beside these trees, with a checksum of its own."""
+        values: dict[str, Any] = {
             "format": FORMAT,
             "trees_sha256": hashlib.sha256(trees).hexdigest(),
             "feature_names": self.feature_names,
@@ -73,7 +76,17 @@ class Meta:
             "evidence": {"gpus": self.evidence.gpus, "models": self.evidence.models},
             "summary": self.summary,
         }
-        return json.dumps(values, indent=1, sort_keys=True) + "\n"
+        return _dump({**values, _CHECKSUM: _checksum(values)})
+
+
+def _dump(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, indent=1, sort_keys=True) + "\n"
+
+
+def _checksum(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over everything but itself, as it is written."""
+    rest = {name: value for name, value in values.items() if name != _CHECKSUM}
+    return hashlib.sha256(_dump(rest).encode()).hexdigest()
 
 
 def read_surrogate(directory: Path) -> tuple[bytes, Meta]:
@@ -88,10 +101,16 @@ def read_surrogate(directory: Path) -> tuple[bytes, Meta]:
         values = json.loads(text)
         found = values["format"]
         expected = values["trees_sha256"]
-    except (ValueError, KeyError, TypeError) as err:
+        # Surrogates of earlier versions have none.
+        own = values.get(_CHECKSUM, _checksum(values))
+    except _DAMAGE as err:
         raise SurrogateError(f"{path} is damaged ({err!r}): train again or reinstall") from err
     if found != FORMAT:
         raise SurrogateError(f"{path} has format {found}, this version reads {FORMAT}: train again")
+    if own != _checksum(values):
+        raise SurrogateError(
+            f"{path} does not match its own checksum: it was changed; train again or reinstall"
+        )
     if hashlib.sha256(trees).hexdigest() != expected:
         raise SurrogateError(
             f"{directory / TREES_FILE} does not match the checksum in {META_FILE}: "
@@ -99,7 +118,7 @@ def read_surrogate(directory: Path) -> tuple[bytes, Meta]:
         )
     try:
         return trees, _meta(values)
-    except (KeyError, TypeError, ValueError, AttributeError) as err:
+    except _DAMAGE as err:
         raise SurrogateError(f"{path} is damaged ({err!r}): train again or reinstall") from err
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from autotune.checks import check_positive
 from autotune.errors import InvalidConfigError
 from autotune.gpus import find_gpu
+from autotune.yaml_files import read_yaml
 
 _TOKENS = 1e6
 _SECONDS_AN_HOUR = 3600.0
@@ -48,12 +49,7 @@ def _split(option: str) -> tuple[str, object]:
 
 
 def _read(file: Path) -> list[tuple[str, object]]:
-    import yaml
-
-    try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidConfigError(f"cannot read prices from {file}: {error}") from error
+    data = read_yaml(file)
     if not isinstance(data, Mapping):
         raise InvalidConfigError(f"{file} must map GPU names to $ an hour, as in `H100: 2.9`")
     return [(str(name), value) for name, value in data.items()]

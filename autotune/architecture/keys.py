@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from autotune.errors import InvalidModelConfigError
 
 Config = Mapping[str, object]
+_MOST = 10**12
 
 
 def text_config(config: Config) -> Config:
@@ -27,8 +28,8 @@ def optional_int(config: Config, *keys: str) -> int | None:
         value = config.get(key)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise InvalidModelConfigError(f"{key} must be a whole number, not {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST:
+            raise InvalidModelConfigError(f"{key} must be a whole number, not {repr(value)[:200]}")
         return value
     return None
 

@@ -85,6 +85,16 @@ def profile_from_config(
     Raises:
         InvalidModelConfigError: names the key that is missing or contradicts another.
     """
+    try:
+        return _profile(config, name, source, published_params_b)
+    except (TypeError, IndexError, KeyError, OverflowError, ZeroDivisionError) as err:
+        # A value of another kind than the key's is told by what cannot be done with it.
+        raise InvalidModelConfigError(f"{name}: a value of another kind than usual: {err}") from err
+
+
+def _profile(
+    config: Config, name: str, source: str, published_params_b: float | None
+) -> ModelProfile:
     text = text_config(config)
     model_type = str(text.get("model_type", ""))
     try:

@@ -10,6 +10,7 @@ from autotune.architecture.keys import Config, optional_int, required_int
 from autotune.errors import InvalidModelConfigError
 
 FULL, SLIDING, RECURRENT, NONE = "full", "sliding", "recurrent", "none"
+_MOST_LAYERS = 10_000
 _HYBRID_PATTERN = {"*": FULL, "M": RECURRENT, "-": NONE, "E": NONE}
 _LAYER_TYPES = {
     "full_attention": FULL,
@@ -60,6 +61,8 @@ def read_shape(config: Config) -> Shape:
     depths = ("num_hidden_layers", "n_layer", "n_layers", "num_decoder_layers", "num_layers")
     listed = config.get("layers_block_type")
     n_layers = len(listed) if isinstance(listed, list) else required_int(config, *depths)
+    if n_layers > _MOST_LAYERS:
+        raise InvalidModelConfigError(f"{n_layers} layers are more than any model has")
     heads = required_int(config, "num_attention_heads", "n_head", "n_heads", "num_heads")
     head_dim = optional_int(config, "head_dim", "attention_head_dim", "d_kv")
     if not head_dim and hidden % heads:

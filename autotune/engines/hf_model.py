@@ -34,7 +34,9 @@ def _load_checkpoint(config: EngineConfig, weights: Weights, options: dict[str, 
     if not config.is_on_cpu:
         options["device_map"] = config.knobs.get("device_map", "auto")
         options["max_memory"] = _max_memory(config)
-    return transformers.AutoModelForCausalLM.from_pretrained(str(weights.directory), **options)
+    return transformers.AutoModelForCausalLM.from_pretrained(
+        str(weights.directory), use_safetensors=True, **options
+    )
 
 
 def _build_random(

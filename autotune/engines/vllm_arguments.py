@@ -17,7 +17,7 @@ def engine_arguments(
     defaults: dict[str, Any] = {
         "max_model_len": max_model_len,
         "enable_prefix_caching": False,
-        "load_format": "auto" if weights.kind == "checkpoint" else "dummy",
+        "load_format": "safetensors" if weights.kind == "checkpoint" else "dummy",
     }
     fixed: dict[str, Any] = {
         "tensor_parallel_size": config.tensor_parallel_size,

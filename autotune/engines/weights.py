@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotune.models import model_config
+from autotune.models import is_model_directory, model_config
 
-_WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
+# PyTorch's own format is a pickle, which can run code: never opened, such a model is measured with
+# random weights.
+_WEIGHTS, _INDEX = "*.safetensors", "*.safetensors.index.json"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
@@ -40,7 +42,7 @@ class Weights:
 def find_weights(model: str) -> Weights:
     """Look in the model's directory, then in the local Hugging Face cache, never on the network."""
     config = model_config(model)
-    directory = Path(model) if (Path(model) / "config.json").is_file() else cached_snapshot(model)
+    directory = Path(model) if is_model_directory(model) else cached_snapshot(model)
     if directory is None:
         return Weights(kind="random", config=config, directory=None)
     kind = "checkpoint" if has_checkpoint(directory) else "random"
@@ -49,8 +51,8 @@ def find_weights(model: str) -> Weights:
 
 def has_checkpoint(directory: Path) -> bool:
     """Whether the directory holds all files of a checkpoint (a download may have been cut off)."""
-    files = [path for pattern in _WEIGHT_PATTERNS for path in directory.glob(pattern)]
-    for index in directory.glob("*.index.json"):
+    files = list(directory.glob(_WEIGHTS))
+    for index in directory.glob(_INDEX):
         shards = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values()
         if all((directory / shard).is_file() for shard in shards):
             return bool(shards)

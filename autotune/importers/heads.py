@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 from autotune.errors import UsageError
 
+# What reading a file of text, compressed or not, may raise.
+UNREADABLE = (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error)
 _FIRST_LINE = 65_536
 _SEARCHED = 262_144
 
@@ -66,7 +69,7 @@ def read_head(path: Path) -> Head:
             first = str(file.readline(_FIRST_LINE))
             is_json = first.lstrip()[:1] in ("{", "[")
             rest = file.read() if is_json else file.read(_SEARCHED)
-    except (OSError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     return Head(
         first_line=first.strip(),

@@ -148,7 +148,7 @@ def _latencies(answered: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _gaps(request: Mapping[str, Any]) -> list[float]:
     try:
         gaps = json.loads(request["latency_ms_per_token"])
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         gaps = None
     if not isinstance(gaps, list) or not all(isinstance(gap, int | float) for gap in gaps):
         raise InvalidRecordError("latency_ms_per_token is not a list of numbers")

@@ -9,7 +9,6 @@ pauses between generations as steps. A backend's version is that of its library:
 whose engine here is hf, of transformers' version.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -73,8 +72,14 @@ def _rows(file: Path, asked: Path) -> list[Row]:
         return rows
     if asked.is_dir() and file.name == _CONFIG:
         return []
-    parts = [json.loads(part.read_text(encoding="utf-8")) for part in (config, report)]
-    return [Row(place=Place(file=report, line=1), values={"config": parts[0], "report": parts[1]})]
+    parts = [next(iter(json_rows(part))) for part in (config, report)]
+    return [
+        Row(
+            place=Place(file=report, line=1),
+            values={"config": parts[0].values, "report": parts[1].values},
+            broken=parts[0].broken or parts[1].broken,
+        )
+    ]
 
 
 def _record(row: Row, options: ImportOptions) -> RunRecord:
@@ -101,7 +106,7 @@ def _record(row: Row, options: ImportOptions) -> RunRecord:
         dtype=at(backend, "torch_dtype") or at(backend, "dtype"),
         quantization=at(backend, "quantization_scheme"),
         status="completed",
-        **_measures(row.values["report"], batch, new),
+        **_measures(at(row.values, "report"), batch, new),
         environment={
             "measuring_tool": SOURCE,
             "source_definition": DEFINITION,
@@ -133,7 +138,9 @@ def _n_gpus(backend: Mapping[str, Any]) -> int | None:
     return len(str(devices).split(","))
 
 
-def _measures(report: Mapping[str, Any], batch: int, new: int) -> dict[str, Any]:
+def _measures(report: Any, batch: int, new: int) -> dict[str, Any]:
+    if not isinstance(report, Mapping):
+        raise InvalidRecordError("it has no report")
     prefill = measure(report, "prefill", "latency", "mean")
     decode = measure(report, "decode", "latency", "mean")
     if prefill is None or decode is None:

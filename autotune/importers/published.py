@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from autotune.errors import InvalidRecordError, UnknownGpuError, UnknownModelError
+from autotune.errors import InvalidRecordError, UsageError
 from autotune.gpus import find_gpu
 from autotune.importers.base import ImportResult, Rejection
 from autotune.models import find_model
@@ -60,8 +60,10 @@ def read(path: Path) -> ImportResult:
             raise InvalidRecordError(f"{path}: missing column {', '.join(missing)}")
         for line, row in enumerate(rows, start=2):
             try:
+                if None in row or None in row.values():
+                    raise InvalidRecordError("its number of cells is not that of the columns")
                 result.records.append(_record(row))
-            except (InvalidRecordError, UnknownGpuError, UnknownModelError, ValueError) as err:
+            except (UsageError, ValueError, OverflowError) as err:
                 result.rejected.append(Rejection(line=line, reason=str(err), row=row))
     return result
 

@@ -18,6 +18,8 @@ from autotune.records import RunRecord
 
 _UNMEASURED = frozenset({"", "nan", "na", "n/a", "none", "null", "-"})
 _ROW_TEXT_KEPT = 10_000
+# What can come of a value of another kind than a tool writes.
+_ODD_VALUES = (TypeError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +41,7 @@ def collect(rows: Iterable[Row], build: Callable[[Row], RunRecord]) -> ImportRes
     result = ImportResult()
     for row in rows:
         try:
-            if row.broken is not None:
-                raise InvalidRecordError(row.broken)
-            result.records.append(build(row))
+            result.records.append(_built(row, build))
             result.places.append(row.place)
         except UsageError as error:
             result.rejected.append(
@@ -50,6 +50,15 @@ def collect(rows: Iterable[Row], build: Callable[[Row], RunRecord]) -> ImportRes
                 )
             )
     return result
+
+
+def _built(row: Row, build: Callable[[Row], RunRecord]) -> RunRecord:
+    if row.broken is not None:
+        raise InvalidRecordError(row.broken)
+    try:
+        return build(row)
+    except _ODD_VALUES as error:
+        raise InvalidRecordError(f"a value of another kind than usual: {error}") from error
 
 
 def csv_rows(path: Path, *, needed: Iterable[str]) -> Iterator[Row]:

@@ -174,8 +174,9 @@ def test_a_worker_killed_in_flight_is_a_result_and_leaves_nothing(session: Engin
             policy=WITHOUT_END,
             on_pass=on_first_pass(lambda: os.kill(pid, signal.SIGKILL)),
         )
-    assert caught.value.status == "out_of_memory"
-    assert "killed by the kernel" in str(caught.value)
+    # The kernel counts whom it kills for memory, and did not kill this one.
+    assert caught.value.status == "crashed"
+    assert "ended by SIGKILL" in str(caught.value)
     session.close()
     assert not members(pid)
 

@@ -71,7 +71,6 @@ def test_the_cache_holds_what_the_store_holds(store: Store, logged: list[RunReco
 def test_a_deleted_cache_is_rebuilt_whole(store: Store, logged: list[RunRecord]) -> None:
     cache = RecordCache(store.directory)
     cache.path.unlink()
-    cache.tail_path.unlink(missing_ok=True)
     store.log([record(batch_size=32)])
     assert len(cache.read() or []) == len(store.read())
 

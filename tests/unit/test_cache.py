@@ -14,7 +14,11 @@ def test_it_gives_back_what_was_put_in(tmp_path: Path) -> None:
     cache = RecordCache(tmp_path)
     cache.replace(RECORDS[:1])
     assert cache.extend(RECORDS[1:])
-    assert cache.read() == RECORDS
+    held = cache.read()
+    assert held is not None
+    # Of one model they come as they went in; models come in any order.
+    assert [one for one in held if one.model == RECORDS[0].model] == RECORDS[:2]
+    assert [one for one in held if one.model != RECORDS[0].model] == RECORDS[2:]
     cache.replace(RECORDS)
     assert cache.read() == RECORDS
 
@@ -44,8 +48,31 @@ def test_a_damaged_cache_is_no_cache(tmp_path: Path, damage: str) -> None:
 def test_a_cache_whose_content_was_changed_is_no_cache(tmp_path: Path) -> None:
     cache = RecordCache(tmp_path)
     cache.replace(RECORDS)
-    cache.path.write_text(cache.path.read_text().replace("1376.5", "9999.5"))
+    path = next(path for path in cache.path.parent.iterdir() if "Llama" in path.name)
+    path.write_text(path.read_text().replace("1376.5", "9999.5"))
     assert cache.read() is None
+    assert cache.read(model="google/gemma-2b") == RECORDS[2:]
+
+
+def test_what_is_added_is_folded_in_before_it_grows_long(tmp_path: Path) -> None:
+    cache = RecordCache(tmp_path)
+    cache.replace(RECORDS)
+    added = [record(batch_size=size, notes="x" * 10_000) for size in range(100, 220)]
+    for one in added:
+        cache.extend([one])
+    sizes = [path.stat().st_size for path in cache.path.parent.glob("tail-*")]
+    assert sum(sizes) < 2**20
+    assert cache.read(model=RECORDS[0].model) == [*RECORDS[:2], *added]
+    assert len(list(cache.path.parent.glob("columns-*"))) == 2
+
+
+def test_what_another_process_adds_stays_when_the_cache_is_written_anew(tmp_path: Path) -> None:
+    cache = RecordCache(tmp_path)
+    cache.replace(RECORDS[:1])
+    RecordCache(tmp_path).extend(RECORDS[1:])
+    cache.replace(RECORDS[:2])
+    assert cache.read() == RECORDS
+    assert cache.read(model=RECORDS[0].model) == RECORDS[:2]
 
 
 def test_an_empty_cache_is_a_cache(tmp_path: Path) -> None:

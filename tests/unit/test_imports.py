@@ -32,7 +32,7 @@ FENCES = {
 }
 # autotune's modules from the inside out: each may import those of earlier lines only.
 LAYERS = (
-    {"errors", "vocabulary"},
+    {"errors", "vocabulary", "oom", "file_names", "credentials"},
     {"configuration", "checks", "dtypes"},
     {"records", "engine_config", "demand", "architecture", "processes", "nvml"},
     {"kept", "limits", "wording"},
@@ -48,7 +48,7 @@ LAYERS = (
         "occupancy",
     },
     {"gpus", "models", "budget"},
-    {"journal", "memory", "space", "local_models", "worker_process", "defaults"},
+    {"journal", "memory", "space", "local_models", "worker_process", "worker_events", "defaults"},
     {"engines", "session"},
     {"worker", "bench"},
     {"planning"},
@@ -56,6 +56,8 @@ LAYERS = (
     {"sweep", "trying"},
     {"outlook", "search"},
     {"study"},
+    {"fleet_study"},
+    {"fleet"},
 )
 
 

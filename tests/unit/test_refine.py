@@ -1,7 +1,6 @@
 """Learning from own runs on top of the shipped surrogate."""
 
 import dataclasses
-import json
 import shutil
 import statistics
 from pathlib import Path
@@ -15,7 +14,7 @@ from autotune.gpus import load_gpus
 from autotune.models import catalogue_names
 from autotune.records import Configuration, RunRecord
 from recommender.dataset import prepare
-from recommender.meta import META_FILE
+from recommender.meta import META_FILE, read_surrogate
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.refine import LEAST_SHRINKAGE, refine, stages
 from tests.records import record
@@ -120,9 +119,9 @@ def test_the_users_runs_are_taught_last() -> None:
 def test_trees_that_were_not_believed_at_all_can_still_learn(engine: str, tmp_path: Path) -> None:
     prior = tmp_path / "prior"
     shutil.copytree(PRETRAINED, prior)
-    meta = json.loads((prior / META_FILE).read_text())
-    meta["shrinkage"] = dict.fromkeys(meta["shrinkage"], 0.0)
-    (prior / META_FILE).write_text(json.dumps(meta))
+    trees, meta = read_surrogate(prior)
+    doubtful = dataclasses.replace(meta, shrinkage=dict.fromkeys(meta.shrinkage, 0.0))
+    (prior / META_FILE).write_text(doubtful.dumps(trees))
     before = Predictor.load(prior)
     questions = [dataclasses.replace(q, engine=engine) for q in QUESTIONS]
     runs = [

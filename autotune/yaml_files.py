@@ -1,0 +1,47 @@
+"""YAML from outside: by the safe loader, and no larger than a person writes it.
+
+A few hundred bytes of aliases can stand for a million values (each a list of the one before it), so
+what the aliases stand for is counted before anything is built.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from autotune.errors import InvalidConfigError
+
+_MOST_BYTES = 2**20
+_MOST_VALUES = 100_000
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML (or JSON) file holds.
+
+    Raises:
+        InvalidConfigError: When it cannot be read, is no YAML, or stands for too much.
+    """
+    import yaml
+
+    try:
+        data = path.read_bytes()[: _MOST_BYTES + 1]
+        if len(data) > _MOST_BYTES:
+            raise InvalidConfigError(f"{path} is larger than {_MOST_BYTES} bytes")
+        text = data.decode()
+        if _count(yaml.compose(text, Loader=yaml.SafeLoader), {}) > _MOST_VALUES:
+            raise InvalidConfigError(f"{path} stands for more than {_MOST_VALUES} values")
+        return yaml.safe_load(text)
+    except InvalidConfigError:
+        raise
+    # Besides its own errors, PyYAML lets those of the values through (a 13th month).
+    except (OSError, ValueError, RecursionError, OverflowError, yaml.YAMLError) as error:
+        raise InvalidConfigError(f"cannot read {path}: {error}") from error
+
+
+def _count(node: Any, known: dict[int, int]) -> int:
+    """Return how many values a node stands for; one that holds itself stands for too many."""
+    if node is None or not isinstance(node.value, list):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = _MOST_VALUES
+        parts = [part for item in node.value for part in (item if type(item) is tuple else (item,))]
+        known[id(node)] = 1 + sum(_count(part, known) for part in parts)
+    return known[id(node)]

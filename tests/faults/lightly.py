@@ -1,0 +1,130 @@
+"""Studies on the light engine, run as a person runs them: ``autotune run`` in its own process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autotune.journal import read_journal
+from autotune.records import RunRecord
+from autotune.study import identity
+
+AUTOTUNE = Path(sys.executable).with_name("autotune")
+LIGHT = Path(__file__).with_name("light")
+BATCH_SIZES = "1,2,3,4,5,6"
+N_TRIALS = 12
+_STUDY = {
+    "engines": "hf",
+    "batch_sizes": BATCH_SIZES,
+    "exhaustive": True,
+    "workloads": [
+        {"mode": "closed_batch", "input_len": 16, "output_len": 4},
+        {"mode": "closed_batch", "input_len": 8, "output_len": 8},
+    ],
+    "policy": {"warmups": 1, "min_repeats": 2, "max_repeats": 2},
+}
+_CONFIG = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 64,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "vocab_size": 1000,
+    "max_position_embeddings": 64,
+}
+
+
+def light_environment(**changes: str) -> dict[str, str]:
+    """Return this process's environment with the light engine in it."""
+    known = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    return known | {"PYTHONPATH": str(LIGHT)} | changes
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A folder with a study of twelve configurations in it.
+
+    Attributes:
+        environment: What its processes find in theirs, beside the light engine.
+    """
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def prepare(self, **study: Any) -> "Bench":
+        """Write the model's config.json and the study file."""
+        model = self.folder / "light-model"
+        model.mkdir(exist_ok=True)
+        (model / "config.json").write_text(json.dumps(_CONFIG))
+        (self.folder / "study.yaml").write_text(
+            json.dumps({"model": "light-model", **_STUDY, **study})
+        )
+        return self
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal.jsonl"
+
+    def records(self) -> list[RunRecord]:
+        """What the journal holds."""
+        return read_journal(self.journal) if self.journal.exists() else []
+
+    def start(self, *arguments: object, **environment: str) -> "subprocess.Popen[str]":
+        """Start ``autotune run`` on the journal."""
+        command = ["run", "study.yaml", "--journal", self.journal.name, "--resume", *arguments]
+        return subprocess.Popen(
+            [str(AUTOTUNE), *map(str, command)],
+            cwd=self.folder,
+            env=light_environment(**(self.environment | environment)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: object, **environment: str) -> "Ended":
+        """Run ``autotune run`` to its end."""
+        with self.start(*arguments, **environment) as process:
+            return end(process)
+
+    def command(self, *arguments: object, **environment: str) -> "Ended":
+        """Run any command of ``autotune`` there."""
+        done = subprocess.run(
+            [str(AUTOTUNE), *map(str, arguments)],
+            cwd=self.folder,
+            env=light_environment(**(self.environment | environment)),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A finished process; one that ended by a traceback is not what was promised."""
+
+    code: int
+    out: str
+    err: str
+
+    def __post_init__(self) -> None:
+        assert "Traceback" not in self.err, self.err
+
+
+def end(process: "subprocess.Popen[str]", *, timeout: float = 120) -> Ended:
+    """Wait for a process that was started with ``Bench.start``."""
+    out, err = process.communicate(timeout=timeout)
+    return Ended(process.returncode, out, err)
+
+
+def assert_nothing_lost_or_doubled(records: list[RunRecord], *, of: int = N_TRIALS) -> None:
+    """Every configuration was run, and none twice."""
+    counts = Counter(identity(record) for record in records)
+    assert len(counts) == of
+    assert set(counts.values()) == {1}

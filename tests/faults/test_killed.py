@@ -1,0 +1,58 @@
+"""The worker, or the whole study, killed at random moments."""
+
+import contextlib
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled
+
+SEEDS = range(50)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that one has started and that still run."""
+    with contextlib.suppress(OSError):
+        tasks = Path(f"/proc/{pid}/task").iterdir()
+        return [int(child) for t in tasks for child in (t / "children").read_text().split()]
+    return []
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_is_killed_at_a_random_moment_loses_and_doubles_nothing(
+    seed: int, tmp_path: Path
+) -> None:
+    moments = random.Random(seed)
+    bench = Bench(tmp_path).prepare()
+    n_lines = moments.randrange(2, 12)
+    with bench.start(LIGHT_ENGINE_PASS_S="0.004") as process:
+        assert process.stderr is not None
+        # Two lines come before the first result; between two results there is time to strike.
+        for _ in range(n_lines):
+            process.stderr.readline()
+        time.sleep(moments.uniform(0, 0.01))
+        is_worker = seed % 2 == 0
+        victims = children(process.pid) if is_worker else [process.pid]
+        for victim in victims:
+            kill(victim)
+        process.communicate(timeout=60)
+    before = bench.records()
+    assert victims
+    assert process.returncode == (0 if is_worker else -signal.SIGKILL)
+    assert is_worker or len(before) < N_TRIALS
+    ended = bench.run()
+    assert ended.code == 0
+    after = bench.records()
+    assert after[: len(before)] == before
+    assert_nothing_lost_or_doubled(after)
+    # One crash is tried again, and this one does not come twice.
+    assert {record.status for record in after} == {"completed"}
