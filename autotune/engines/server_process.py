@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from autotune.errors import TrialError
@@ -15,6 +15,7 @@ from autotune.processes import members
 
 HOST = "127.0.0.1"
 _POLL_S, _ANSWER_S, _GRACE_S = 0.1, 5.0, 10.0
+_KILLED_POLL_S = 0.01
 
 
 class ServerProcess:
@@ -93,10 +94,18 @@ def serving(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=_GRACE_S)
-            for pid in set(members(group)) - before:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            _kill(lambda: set(members(group)) - before)
             process.wait()
+
+
+def _kill(left: Callable[[], set[int]]) -> None:
+    """Kill what is left and wait until it is gone: a killed process takes a moment to end."""
+    for pid in left():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + _GRACE_S
+    while left() and time.monotonic() < deadline:
+        time.sleep(_KILLED_POLL_S)
 
 
 @contextmanager

@@ -21,9 +21,17 @@ pytestmark = pytest.mark.skipif(
 
 
 def workers() -> list[int]:
-    """The running children of this process."""
+    """The workers among this process's children (a browser or a cluster may be others)."""
     tasks = Path("/proc/self/task").iterdir()
-    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    children = [pid for task in tasks for pid in (task / "children").read_text().split()]
+    return [int(pid) for pid in children if is_worker(Path("/proc") / pid)]
+
+
+def is_worker(process: Path) -> bool:
+    try:
+        return b"autotune.worker" in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 LENGTHS = (Workload(input_len=16, output_len=4), Workload(input_len=8, output_len=8))
