@@ -31,6 +31,9 @@ _DEFAULT_CAP_SOURCES: Final = ("infpop",)
 _OLD_DEFAULT_MAX_NUM_SEQS: Final = 256.0
 _EARLY_YEARS: Final = ("2023", "2024")
 _EARLY_BEFORE: Final = 6.0
+# vLLM captures CUDA graphs of decode steps of up to so many sequences ("CUDA Graphs", vLLM
+# documentation: max_cudagraph_capture_size).
+_DEFAULT_CAPTURED: Final = 512.0
 _VERSION = re.compile(r"(\d{1,2})\.(\d{1,3})\b")
 _RUN_COLUMNS = (
     "engine",
@@ -45,6 +48,7 @@ _RUN_COLUMNS = (
     "memory_available_gb",
     "memory_per_sequence_gb",
     "max_sequences",
+    "captured",
     "fits",
     "version",
     "is_early",
@@ -164,6 +168,20 @@ def _limit(configuration: Configuration, source: str | None) -> float:
     return math.inf
 
 
+def _captured(configuration: Configuration) -> float:
+    """Return the most sequences whose decode step replays a CUDA graph; infinite where unknown.
+
+    Early vLLM captured 256, but its Python cost more than what a graph saves.
+    """
+    early = _is_early(configuration.engine, configuration.engine_version)
+    if configuration.engine != "vllm" or early:
+        return math.inf
+    if configuration.knobs.get("enforce_eager") is True:
+        return 0.0
+    size = configuration.knobs.get("max_cudagraph_capture_size")
+    return float(size) if isinstance(size, int | float) else _DEFAULT_CAPTURED
+
+
 def _row(configuration: Configuration, source: str | None) -> tuple[float, ...]:
     is_hf = configuration.engine == "hf"
     static = static_numbers(
@@ -189,6 +207,7 @@ def _row(configuration: Configuration, source: str | None) -> tuple[float, ...]:
         max(plan.available_gb, 1e-3),
         (plan.kv_gb + plan.activations_gb) / configuration.batch_size,
         max(float(plan.max_sequences), 1.0),
+        _captured(configuration),
         plan.fits,
         _version(configuration.engine_version),
         _is_early(configuration.engine, configuration.engine_version),

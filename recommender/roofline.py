@@ -12,7 +12,11 @@ textbook one (Williams et al., "Roofline", CACM 2009; Kipply, "Transformer infer
   a KV head read it again.
 - prefill: 2 FLOPs a parameter a token plus causal attention, / FLOP rate.
 - communication: two all-reduces a layer, each 2 (n-1)/n of the activations (ring) plus latency.
-- overhead: of a step, a layer, a sequence, a request and a round.
+- overhead: of a step, a layer, a sequence, a request and a round. Of a layer more in decode steps
+  of more sequences than CUDA graphs were captured for, whose kernels the host launches one by one,
+  several times as many for a mixture: from 512 to 1,024 sequences a layer's step took 0.1-0.5 ms
+  longer in dense models and 0.8-2.0 ms in Qwen3-30B-A3B, the GPU idle up to 40 % of the time
+  (`mlruns/reference/h100-vllm-*`, `h200-vllm-*`, those whose KV cache holds 1,024).
 
 A closed batch of more sequences than run at once (for the KV cache's room, or the engine's cap)
 goes in waves of equal length, the last of which may be small.
@@ -47,6 +51,7 @@ CONSTANTS: Mapping[str, float] = {
     "link_latency_s": 1e-5,
     "hop_s": 1e-3,  # a hand-over between two shards of a Hugging Face pipeline
     "layer_s": 1e-5,
+    "uncaptured_layer_s": 2e-4,
     "step_s": 1e-3,
     "sequence_s": 5e-6,
     "request_s": 2e-4,
@@ -59,6 +64,7 @@ IDEAL: Mapping[str, float] = {
     "pcie_bytes_s": 1e15,
 }
 _ACTIVATION_BYTES = 2.0
+_MIXTURE_LAUNCHES = 4.0  # of a mixture's layer to a dense one's
 _AMPERE_YEAR = 2020
 
 
@@ -130,6 +136,7 @@ def _round(facts: Facts, constants: Mapping[str, Array | float], in_flight: Arra
     link = _link_s(facts, constants, in_flight, is_hf)
     overhead = constants["step_s"] + constants["layer_s"] * facts["layers"]
     overhead = overhead + constants["sequence_s"] * in_flight
+    uncaptured = _uncaptured_s(facts, constants, in_flight)
     prompt = in_flight * facts["input_len"]
     prefill = _prefill_s(facts, constants, in_flight, parallel)
     prefill = np.hypot(prefill, weights) + _offload_s(facts, constants, prompt)
@@ -142,7 +149,7 @@ def _round(facts: Facts, constants: Mapping[str, Array | float], in_flight: Arra
             kv_reads * later,
             prefill,
             link * later + prefill_link,
-            overhead * steps + once,
+            overhead * steps + uncaptured * later + once,
         ),
         axis=1,
     )
@@ -150,7 +157,7 @@ def _round(facts: Facts, constants: Mapping[str, Array | float], in_flight: Arra
     return _Round(
         shares_s=shares / vendor[:, None],
         ttft_s=(prefill + prefill_link + overhead + once) / vendor,
-        tpot_s=(products + kv_reads + link + overhead) / vendor,
+        tpot_s=(products + kv_reads + link + overhead + uncaptured) / vendor,
     )
 
 
@@ -215,6 +222,13 @@ def _reads_by_query_head(f: Facts) -> NDArray[np.bool_]:
     has_flash_attention = is_nvidia & (f["year"] >= _AMPERE_YEAR)
     reads: NDArray[np.bool_] = (f["is_early"] > 0) & f.is_engine("vllm") & ~has_flash_attention
     return reads
+
+
+def _uncaptured_s(f: Facts, c: Mapping[str, Array | float], sequences: Array) -> Array:
+    """Return seconds that a decode step without a CUDA graph takes longer, shape (n,)."""
+    launches = np.where(f["experts"] > 0, _MIXTURE_LAUNCHES, 1.0)
+    seconds: Array = c["uncaptured_layer_s"] * f["layers"] * launches
+    return np.where(sequences > f["captured"], seconds, 0.0)
 
 
 def _vendor(f: Facts, c: Mapping[str, Array | float]) -> Array:

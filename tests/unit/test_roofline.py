@@ -98,6 +98,31 @@ def test_more_sequences_than_memory_holds_wait():
     assert line.throughput[1] == pytest.approx(line.throughput[0], rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("model", "asked", "launches"),
+    [
+        ("meta-llama/Llama-2-7b-hf", {"batch_size": 512}, 0),
+        ("meta-llama/Llama-2-7b-hf", {"batch_size": 513}, 32),
+        ("Qwen/Qwen3-30B-A3B", {"batch_size": 513}, 4 * 48),
+        (
+            "meta-llama/Llama-2-7b-hf",
+            {"batch_size": 513, "knobs": {"max_cudagraph_capture_size": 1024}},
+            0,
+        ),
+        ("meta-llama/Llama-2-7b-hf", {"knobs": {"enforce_eager": True}}, 32),
+        ("meta-llama/Llama-2-7b-hf", {"batch_size": 513, "engine_version": "0.5.0"}, 0),
+        ("meta-llama/Llama-2-7b-hf", {"batch_size": 513, "engine": "hf"}, 0),
+    ],
+)
+def test_a_step_of_more_sequences_than_graphs_were_captured_for_launches_each_layer(
+    model, asked, launches
+):
+    facts = collect([_ask(model, "B200", n_gpus=2, input_len=32, **asked)])
+    without = roofline(facts, {**CONSTANTS, "uncaptured_layer_s": 0.0})
+    more = roofline(facts, CONSTANTS).tpot_s[0] - without.tpot_s[0]
+    assert more == pytest.approx(launches * CONSTANTS["uncaptured_layer_s"])
+
+
 def test_a_closed_batch_beyond_the_engines_cap_goes_in_waves():
     asked = [_ask(batch_size=b, knobs={"max_num_seqs": 64}) for b in (64, 32, 160)]
     line = roofline(collect(asked), CONSTANTS)
