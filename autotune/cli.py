@@ -6,7 +6,7 @@ Results go to standard output, progress and remarks to standard error. Exit code
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,9 @@ from autotune.options import (
     workload_options,
 )
 from autotune.terminal import AutotuneGroup, echo_json, hint, show, terminable
+
+if TYPE_CHECKING:
+    from autotune.spec import StudySpec
 
 
 @click.group(
@@ -89,6 +92,12 @@ def main() -> None:
     help="Write here, and to MLflow only if --tracking-uri is given.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the journal; repeat nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show what would be measured on the GPU named (here or not), what the journal leaves of "
+    "it, and whether memory allows it; start nothing.",
+)
 @fleet_option
 @click.option("--tracking-uri", help="MLflow tracking URI.  [default: sqlite:///mlruns/mlflow.db]")
 @json_option
@@ -96,6 +105,7 @@ def run(
     study: Path | None,
     journal: Path | None,
     resume: bool,
+    dry_run: bool,
     fleet: str | None,
     tracking_uri: str | None,
     as_json: bool,
@@ -115,6 +125,9 @@ def run(
     from autotune.study_options import study_from_options
 
     spec = study_from_options(study, options)
+    if dry_run:
+        _show_preview(spec, journal, fleet, as_json)
+        return
     surrogate = None
     if spec.strategy == "surrogate":
         from recommender.searching import surrogate_search
@@ -135,6 +148,23 @@ def run(
         click.echo(result.summary)
     if result.best is None:
         raise click.exceptions.Exit(1)
+
+
+def _show_preview(
+    spec: "StudySpec", journal: Path | None, fleet: str | None, as_json: bool
+) -> None:
+    from autotune.preview import preview
+
+    if fleet is not None:
+        raise click.UsageError(
+            "--dry-run asks no fleet: name the GPU with --gpu, leave --fleet out"
+        )
+    previewed = preview(spec, journal)
+    if as_json:
+        echo_json(previewed.to_dicts())
+    else:
+        show(previewed.table)
+        click.echo(previewed.summary)
 
 
 @main.command("import")

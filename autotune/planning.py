@@ -71,17 +71,30 @@ def resolve_host(gpu: str | None, n_gpus: int) -> str:
 
 
 def plan(spec: StudySpec) -> list[Planned]:
-    """Return the configurations of a study, those of one engine start together.
-
-    Starts come by engine, GPUs and knob alternatives, those that only a baseline needs last; within
-    one, workloads from the longest to the shortest, and batch sizes rising.
+    """Return the configurations of a study on this host, those of one engine start together.
 
     Raises:
         UsageError: For a model, GPU, engine, knob, split or length that cannot run here.
         EngineUnavailableError: When an engine is not installed.
     """
+    resolve_host(spec.gpu, 1)
+    planned = plan_anywhere(spec)
+    resolve_host(spec.gpu, max(item.config.n_gpus for item in planned))
+    return planned
+
+
+def plan_anywhere(spec: StudySpec) -> list[Planned]:
+    """Return the configurations of a study on a host with the GPUs that it names.
+
+    Starts come by engine, GPUs and knob alternatives, those that only a baseline needs last; within
+    one, workloads from the longest to the shortest, and batch sizes rising.
+
+    Raises:
+        UsageError: For a model, GPU, engine, knob, split or length that cannot run.
+        EngineUnavailableError: When an engine is not installed.
+    """
     profile = identify_model(spec.model)
-    gpu = resolve_host(spec.gpu, 1)
+    gpu = resolve_host(None, 1) if spec.gpu is None else find_gpu(spec.gpu).name
     workloads = sorted(map(resolve_prompts, spec.workloads), key=lambda w: -w.max_len)
     for workload in workloads:
         check_lengths(profile, workload)
@@ -94,7 +107,6 @@ def plan(spec: StudySpec) -> list[Planned]:
             check_split(profile, config)
             check_knobs(config)
             configs.append(config)
-    resolve_host(spec.gpu, max(config.n_gpus for config in configs))
     return [
         Planned(
             config=config,

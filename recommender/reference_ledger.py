@@ -29,31 +29,37 @@ class Advice:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was said, JSON-ready; throughputs in tok/s, ``low`` to ``high`` with 90 %."""
-        query = self.made.query
-        candidates = [self.made.best, *self.made.landscape]
-        best, *landscape = (
-            {
-                "n_gpus": c.n_gpus,
-                "batch_size": c.batch_size,
-                "output_throughput": round(c.output_throughput, 2),
-                "low": round(c.low, 2),
-                "high": round(c.high, 2),
-            }
-            for c in candidates
-        )
         return {
             "surrogate": self.surrogate,
             "rows_used": self.rows_used,
             "journal": self.land.name,
-            "model": query.model,
-            "engine": self.made.best.engine,
-            "target_gpu": self.made.target_gpu,
-            "input_len": query.workload.input_len,
-            "output_len": query.workload.output_len,
-            "dtype": query.dtype,
-            "best": best,
-            "landscape": landscape,
+            **said(self.made),
         }
+
+
+def said(made: Recommendation) -> dict[str, Any]:
+    """Return a recommendation and the landscape behind it, JSON-ready; throughputs in tok/s."""
+    query = made.query
+    best, *landscape = (
+        {
+            "n_gpus": c.n_gpus,
+            "batch_size": c.batch_size,
+            "output_throughput": round(c.output_throughput, 2),
+            "low": round(c.low, 2),
+            "high": round(c.high, 2),
+        }
+        for c in (made.best, *made.landscape)
+    )
+    return {
+        "model": query.model,
+        "engine": made.best.engine,
+        "target_gpu": made.target_gpu,
+        "input_len": query.workload.input_len,
+        "output_len": query.workload.output_len,
+        "dtype": query.dtype,
+        "best": best,
+        "landscape": landscape,
+    }
 
 
 def advise(name: str, predictor: Predictor, lands: Sequence[ReferenceLandscape]) -> list[Advice]:

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Write down what the surrogate says of a campaign, before it is measured.
+
+Usage: scripts/campaigns/foretell.py STUDIES_DIR GPU OUTPUT [--max-gpus 8]
+
+One line a model, engine and workload of the studies: the recommendation for the GPU with nothing
+known, and the whole landscape behind it with 90 % intervals. Committed before the campaign runs,
+it cannot be bent to what came of it. Deterministic.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from autotune.study_options import study_from_options
+from recommender.predictor import PRETRAINED, Predictor
+from recommender.query import Query
+from recommender.recommend import recommend
+from recommender.reference_ledger import said
+
+
+def queries(studies: Path, gpu: str, max_gpus: int) -> list[Query]:
+    """Return what the studies ask, each question once, in their order."""
+    found: list[Query] = []
+    for path in sorted(studies.glob("*.yaml")):
+        spec = study_from_options(path, {})
+        for engine in spec.engines:
+            found += [
+                Query(
+                    model=spec.model,
+                    target_gpu=gpu,
+                    engine=engine,
+                    max_gpus=max_gpus,
+                    max_batch_size=max(spec.batch_sizes),
+                    dtype=spec.dtype,
+                    workload=workload,
+                )
+                for workload in spec.workloads
+            ]
+    return [query for i, query in enumerate(found) if query not in found[:i]]
+
+
+def main() -> None:
+    """Write the file and say what each recommendation is."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("studies", type=Path)
+    parser.add_argument("gpu")
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--max-gpus", type=int, default=8)
+    parser.add_argument("--surrogate", type=Path, default=PRETRAINED, help="default: the shipped")
+    options = parser.parse_args()
+    predictor = Predictor.load(options.surrogate)
+    rows_used = int(predictor.meta.summary.get("rows_used", 0))
+    lines = []
+    for query in queries(options.studies, options.gpu, options.max_gpus):
+        made = recommend(query, predictor)
+        row = {"rows_used": rows_used, "mode": query.workload.mode, **said(made)}
+        lines.append(json.dumps(row))
+        best, load = made.best, query.workload
+        print(
+            f"{query.model} {query.engine} {load.mode} {load.input_len}/{load.output_len}: "
+            f"{best.n_gpus} x {made.target_gpu}, batch {best.batch_size}: "
+            f"{best.output_throughput:.0f} tok/s ({best.low:.0f} to {best.high:.0f})"
+        )
+    options.output.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
