@@ -93,6 +93,11 @@ class EngineConfig:
         return self.n_gpus // self._pipelines_and_replicas
 
     @property
+    def spans_hosts(self) -> bool:
+        """Whether vLLM places the GPUs by its Ray executor, on other hosts of the cluster too."""
+        return self.knobs.get("distributed_executor_backend") == "ray"
+
+    @property
     def is_on_cpu(self) -> bool:
         """Whether the engine runs on the host's processor."""
         return self.gpu.startswith("CPU:")

@@ -73,13 +73,16 @@ def resolve_host(gpu: str | None, n_gpus: int) -> str:
 def plan(spec: StudySpec) -> list[Planned]:
     """Return the configurations of a study on this host, those of one engine start together.
 
+    Whether a Ray cluster has the GPUs of a start that vLLM spreads over it, vLLM itself finds out.
+
     Raises:
         UsageError: For a model, GPU, engine, knob, split or length that cannot run here.
         EngineUnavailableError: When an engine is not installed.
     """
     resolve_host(spec.gpu, 1)
     planned = plan_anywhere(spec)
-    resolve_host(spec.gpu, max(item.config.n_gpus for item in planned))
+    counts = (item.config.n_gpus for item in planned if not item.config.spans_hosts)
+    resolve_host(spec.gpu, max(counts, default=1))
     return planned
 
 

@@ -22,7 +22,8 @@ class Meter:
     mean of the sampled power; power and energy are summed over the GPUs. Memory is the largest
     reading, of the fullest GPU or on a CPU of this process and its group, and holds what an engine
     reserves for its KV cache at the start. ``circumstances`` has the mean utilisation (%) and the
-    mean clock of the multiprocessors (MHz) over all GPUs. What cannot be read stays out.
+    mean clock of the multiprocessors (MHz) over all GPUs. What cannot be read stays out: of an
+    engine over several hosts, power and energy, as only this host's GPUs could be asked.
 
     Args:
         n_gpus: The first so many visible GPUs; 0 on a CPU.
@@ -101,7 +102,7 @@ class Meter:
 
     def _sum_of(self, query: str) -> float | None:
         values = self._read(query)
-        return sum(values) if values else None
+        return sum(values) if values and len(values) == self._n_gpus else None
 
     def _read(self, query: str, *arguments: int) -> list[Any]:
         """Return one reading a GPU, or none at all: a meter that fails must not end the run."""

@@ -45,7 +45,12 @@ def prefer_kept(
 
 
 def worth(candidate: Candidate, objective: str) -> float:
-    """Return the objective with caution: as sure as the throughput that it grows with."""
+    """Return the objective with caution, as sure as the throughput that it grows with.
+
+    What was measured needs none: its interval is that of few passes, no surprise to come.
+    """
+    if candidate.status == "measured":
+        return score(candidate, objective)
     return score(candidate, objective) * cautious(candidate) / candidate.output_throughput
 
 

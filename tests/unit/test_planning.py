@@ -108,6 +108,16 @@ def test_more_gpus_than_are_here_are_refused_also_for_the_kept_configuration(
         planned(demo_model, kept=Kept(n_gpus=64, batch_size=4))
 
 
+@needs_vllm
+def test_vllm_s_ray_executor_may_take_gpus_of_other_hosts(demo_model: Path) -> None:
+    asked: dict[str, Any] = {"engines": ("vllm",), "n_gpus": (2,), "batch_sizes": (1,)}
+    with pytest.raises(InvalidConfigError, match="n_gpus=2 is too many"):
+        planned(demo_model, **asked)
+    (item,) = planned(demo_model, **asked, knobs={"vllm.distributed_executor_backend": "ray"})
+    assert item.config.spans_hosts
+    assert item.config.tensor_parallel_size == 2
+
+
 @pytest.mark.parametrize(
     ("engine", "gpu", "size"),
     [

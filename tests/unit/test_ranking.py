@@ -81,6 +81,15 @@ def test_what_was_measured_decides_over_what_was_kept() -> None:
     assert prefer_kept([best, kept], elsewhere, query())[0] is best
 
 
+def test_few_passes_do_not_make_the_fastest_measured_lose() -> None:
+    """Two passes have a 95 % interval of over 100 % easily; their mean is still what was seen."""
+    best = candidate(1, 256, 1000, status="measured", low=450, high=2200)
+    other = candidate(1, 128, 800, status="measured", low=700, high=900)
+    assert rank([best, other], query())[0] is best
+    predicted = candidate(1, 512, 1100, low=500, high=2200)
+    assert rank([best, predicted], query())[0] is best
+
+
 def test_what_is_counted_by_hand() -> None:
     assert score(FOUR, "throughput") == 15000
     assert score(FOUR, "per-gpu") == 3750

@@ -71,6 +71,14 @@ def test_on_gpus_power_is_summed_and_memory_is_the_fullest_one_s(
     assert meter.circumstances == {"mean_gpu_utilization": 90.5, "mean_sm_clock_mhz": 1980}
 
 
+def test_power_of_some_of_the_gpus_is_not_the_engine_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "open_devices", lambda n_gpus: (Driver(), [0, 1]))
+    with Meter(4, interval_s=0.01) as meter:
+        time.sleep(0.05)
+    assert meter.energy_j is None
+    assert meter.readings == {"peak_memory_gb": 2}
+
+
 def test_a_long_run_takes_its_energy_from_the_counter(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, Driver())
     with Meter(1, interval_s=0.05) as meter:
