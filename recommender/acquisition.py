@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from recommender.beliefs import Belief, deviation, draw
+from recommender.beliefs import MIN_CHANCE, Belief, deviation, draw
 from recommender.facts import Array
 
 KEPT_BY: Final = 3
@@ -19,9 +19,15 @@ def best_expected(
     """Return the index of the best by ``cautious``.
 
     Or the kept configuration, where changing it is expected to bring less than KEPT_MARGIN: the
-    best of many predictions is partly the luckiest.
+    best of many predictions is partly the luckiest. Where none is expected to run, the likeliest,
+    of equally likely ones the one that needs the least memory of a GPU.
     """
     candidates = [i for i in range(len(predictions)) if i not in excluded]
+    if all(predictions[i].p_feasible < MIN_CHANCE for i in candidates):
+        return max(
+            candidates,
+            key=lambda i: (round(predictions[i].p_feasible, 3), -predictions[i].memory_gb, -i),
+        )
     best = max(candidates, key=lambda i: (cautious(predictions[i]), predictions[i].p_feasible, -i))
     if kept is None or kept not in candidates:
         return best

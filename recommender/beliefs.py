@@ -8,6 +8,7 @@ import numpy as np
 
 from recommender.facts import Array
 
+MIN_CHANCE: Final = 0.5  # under it, a configuration is not expected to run
 DRAWS: Final = 4096
 _SEED: Final = 0
 _JITTER: Final = 1e-9
@@ -30,6 +31,10 @@ class Belief(Protocol):
     @property
     def p_feasible(self) -> float:
         """Probability to run at all."""
+
+    @property
+    def memory_gb(self) -> float:
+        """What it needs of the fullest GPU, by arithmetic."""
 
 
 def deviation(belief: Belief) -> float:

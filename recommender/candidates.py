@@ -9,11 +9,11 @@ from autotune.gpus import GpuSpec
 from autotune.models import ModelProfile
 from autotune.records import Configuration
 from autotune.space import can_split
+from recommender.beliefs import MIN_CHANCE
 from recommender.query import Query
 
 # vLLM's default of max_num_seqs on large GPUs is 1024; a pipeline's batch is padded and held whole.
 MAX_BATCH = {"vllm": 1024, "hf": 512}
-MIN_CHANCE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

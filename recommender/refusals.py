@@ -38,7 +38,7 @@ def check_choice_left(
     """
     runnable = [candidate for candidate in landscape if candidate.can_run]
     if not runnable:
-        raise NothingFitsError(_why_nothing_fits(query, profile, gpu))
+        raise NothingFitsError(_why_nothing_fits(query, profile, gpu, landscape))
     feasible = [candidate for candidate in runnable if candidate.is_feasible]
     if not feasible:
         raise LimitsNotMetError(_why_none_meets(query, profile, gpu, runnable))
@@ -50,7 +50,9 @@ def check_choice_left(
     return feasible
 
 
-def _why_nothing_fits(query: Query, profile: ModelProfile, gpu: GpuSpec) -> str:
+def _why_nothing_fits(
+    query: Query, profile: ModelProfile, gpu: GpuSpec, landscape: Sequence[Candidate]
+) -> str:
     n_gpus = powers_of_two(min(query.max_gpus, gpu.max_gpus))[-1]
     plan = plan_memory(
         profile,
@@ -62,11 +64,24 @@ def _why_nothing_fits(query: Query, profile: ModelProfile, gpu: GpuSpec) -> str:
         dtype=query.dtype,
         kv_dtype="auto",
     )
+    if plan.fits:
+        return _why_nothing_runs(profile, gpu, landscape)
     return (
         f"{profile.name} does not fit on {n_gpus} x {gpu.name}: one sequence needs "
         f"{plan.total_gb:.0f} GB a GPU ({plan.weights_gb:.0f} GB of them weights), "
         f"{plan.available_gb:.0f} GB are usable; allow more GPUs (--max-gpus), quantise "
         "(--quantization fp8), or name a larger GPU"
+    )
+
+
+def _why_nothing_runs(profile: ModelProfile, gpu: GpuSpec, landscape: Sequence[Candidate]) -> str:
+    first = max(landscape, key=lambda c: (round(c.p_feasible, 3), -c.memory_gb))
+    return (
+        f"{profile.name} should fit on {gpu.name} by arithmetic, but runs like it failed. The "
+        f"likeliest to run is {first.engine} on {first.n_gpus} x {gpu.name} at batch size "
+        f"{first.batch_size} (chance {first.p_feasible:.0%}); see whether it does: autotune run "
+        f"--model {profile.name} --engine {first.engine} --n-gpus {first.n_gpus} --batch-sizes "
+        f"{first.batch_size}"
     )
 
 

@@ -27,6 +27,18 @@ def alike(rows: Sequence[int]) -> np.ndarray:
     return np.ones((len(rows), len(rows)))
 
 
+def test_where_nothing_is_expected_to_run_the_least_demanding_is_chosen() -> None:
+    unlikely = [
+        believed(300, p_feasible=0.02, memory_gb=30),
+        believed(200, p_feasible=0.02, memory_gb=16),
+        believed(900, p_feasible=0.01, memory_gb=4),
+    ]
+    assert best_expected(unlikely) == 1
+    assert best_expected(unlikely, kept=0) == 1
+    assert best_expected(unlikely, excluded=(1,)) == 0
+    assert best_expected([*unlikely, believed(100, p_feasible=0.5)]) == 3
+
+
 def test_the_best_expected_is_first_then_the_likeliest_to_be_the_best() -> None:
     assert next_run(BELIEF, {}, apart, kept=0) == 1
     assert next_run(BELIEF, {1: 25.0}, apart, kept=0) == 2
