@@ -174,7 +174,8 @@ def _captured(configuration: Configuration) -> float:
     Early vLLM captured 256, but its Python cost more than what a graph saves.
     """
     early = _is_early(configuration.engine, configuration.engine_version)
-    if configuration.engine != "vllm" or early:
+    on_processor = gpu_of(configuration.gpu).vendor == "cpu"
+    if configuration.engine != "vllm" or early or on_processor:
         return math.inf
     if configuration.knobs.get("enforce_eager") is True:
         return 0.0

@@ -112,12 +112,13 @@ def test_more_sequences_than_memory_holds_wait():
         ("meta-llama/Llama-2-7b-hf", {"knobs": {"enforce_eager": True}}, 32),
         ("meta-llama/Llama-2-7b-hf", {"batch_size": 513, "engine_version": "0.5.0"}, 0),
         ("meta-llama/Llama-2-7b-hf", {"batch_size": 513, "engine": "hf"}, 0),
+        ("meta-llama/Llama-2-7b-hf", {"gpu": "CPU:some-2c", "knobs": {"enforce_eager": True}}, 0),
     ],
 )
 def test_a_step_of_more_sequences_than_graphs_were_captured_for_launches_each_layer(
     model, asked, launches
 ):
-    facts = collect([_ask(model, "B200", n_gpus=2, input_len=32, **asked)])
+    facts = collect([_ask(model, **{"gpu": "B200", "n_gpus": 2, "input_len": 32, **asked})])
     without = roofline(facts, {**CONSTANTS, "uncaptured_layer_s": 0.0})
     more = roofline(facts, CONSTANTS).tpot_s[0] - without.tpot_s[0]
     assert more == pytest.approx(launches * CONSTANTS["uncaptured_layer_s"])
