@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import threadpoolctl  # type: ignore[import-untyped]
 import xgboost
+from numpy.typing import NDArray
 
 from autotune.errors import SurrogateError
 from autotune.records import RunRecord
@@ -36,13 +37,12 @@ from recommender.trees import load_forest
 
 ROUNDS: Final = 150
 FURTHER_ROUNDS: Final = 60
+FURTHER: Final[Mapping[str, float]] = {"eta": 0.06, "max_depth": 5}
 FEWEST_ROWS: Final = 10
 RESIDUAL_CLIP: Final = 1.5
 PARAMETERS: Final[Mapping[str, Any]] = {
     "objective": "reg:squarederror",
     "tree_method": "hist",
-    "max_depth": 5,
-    "eta": 0.06,
     "min_child_weight": 5.0,
     "lambda": 5.0,
     "max_bin": 64,
@@ -55,6 +55,11 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     # a second thread spins while others compute, and brings little on matrices this small
     "nthread": 1,
 }
+
+# How fast and how deep trees learn: whichever is best on rows left out of the fit.
+GROWN: Final[Sequence[Mapping[str, float]]] = tuple(
+    {"eta": eta, "max_depth": depth} for eta in (0.06, 0.1, 0.2) for depth in (4, 5)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +80,27 @@ class FittedSurrogate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Base:
-    """Roofline constants, source effects (n_sources, n_classes) and trees of one fit."""
+class _Ground:
+    """Roofline constants, source effects (n_sources, n_classes), and what trees are grown on."""
 
     constants: Constants
     effects: Array
-    booster: xgboost.Booster
+    matrix: xgboost.DMatrix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LeftOut:
+    """What fits without a row say of it, and what they teach.
+
+    Attributes:
+        residual: log(measured / predicted) of every row, shape (n,).
+        shrinkage: By class, how much of the trees to believe.
+        grown: The best of GROWN.
+    """
+
+    residual: Array
+    shrinkage: Mapping[str, float]
+    grown: Mapping[str, float]
 
 
 def fit(records: Sequence[RunRecord], *, seed: int = 0) -> FittedSurrogate:
@@ -103,20 +123,22 @@ def _fit(records: Sequence[RunRecord], seed: int) -> FittedSurrogate:
             "run a study first"
         )
     classes = classes_of(data.facts)
-    line, trees = _left_out(data, seed)
-    shrinkage = shrinkage_of(data.log_throughput - line, trees, classes, data.weight)
-    believed = np.array([shrinkage[name] for name in CLASSES])[classes]
-    residual = data.log_throughput - line - believed * trees
-    base = _fit_base(data, seed)
+    out = _left_out(data, seed)
+    base = _ground(data)
+    booster = _grow(base, out.grown, seed)
     final_line = roofline(data.facts, columns(base.constants, classes))
-    said = base.booster.inplace_predict(encode_facts(data.facts))
-    learned = data.log_throughput - np.log(final_line.throughput) - believed * said
-    hyper, quantiles = learn_calibration(data, residual, learned, seed)
-    summary = {**summarise(data, len(records), seed), "xgboost": xgboost.__version__}
+    said = _believed(out.shrinkage, classes) * booster.inplace_predict(encode_facts(data.facts))
+    learned = data.log_throughput - np.log(final_line.throughput) - said
+    hyper, quantiles = learn_calibration(data, out.residual, learned, seed)
+    summary = {
+        **summarise(data, len(records), seed),
+        "grown": dict(out.grown),
+        "xgboost": xgboost.__version__,
+    }
     meta = Meta(
         feature_names=FEATURE_NAMES,
         constants=base.constants,
-        shrinkage=shrinkage,
+        shrinkage=out.shrinkage,
         hyper=hyper,
         quantiles=quantiles,
         latency=latency_factors(data, final_line, classes),
@@ -125,9 +147,9 @@ def _fit(records: Sequence[RunRecord], seed: int) -> FittedSurrogate:
         evidence=spanned(data),
         summary=summary,
     )
-    predictor = Predictor(forest=load_forest(trees_of(base.booster)), meta=meta)
+    predictor = Predictor(forest=load_forest(trees_of(booster)), meta=meta)
     return FittedSurrogate(
-        booster=base.booster,
+        booster=booster,
         predictor=predictor,
         feature_names=FEATURE_NAMES,
         training_summary=summary,
@@ -139,7 +161,7 @@ def trees_of(booster: xgboost.Booster) -> bytes:
     return bytes(booster.save_raw(raw_format="json"))
 
 
-def _fit_base(data: Dataset, seed: int) -> _Base:
+def _ground(data: Dataset) -> _Ground:
     classes = classes_of(data.facts)
     constants = fit_constants(data.facts, data.log_throughput, data.source, data.weight)
     line = roofline(data.facts, columns(constants, classes)).throughput
@@ -153,25 +175,43 @@ def _fit_base(data: Dataset, seed: int) -> _Base:
         feature_names=list(FEATURE_NAMES),
         nthread=int(PARAMETERS["nthread"]),
     )
-    booster = xgboost.train({**PARAMETERS, "seed": seed}, matrix, num_boost_round=ROUNDS)
-    return _Base(constants=constants, effects=effects, booster=booster)
+    return _Ground(constants=constants, effects=effects, matrix=matrix)
 
 
-def _left_out(data: Dataset, seed: int) -> tuple[Array, Array]:
-    """Return log roofline and raw residual of every row, by fits without its GPU in its source."""
+def _grow(ground: _Ground, grown: Mapping[str, float], seed: int) -> xgboost.Booster:
+    parameters = {**PARAMETERS, **grown, "seed": seed}
+    return xgboost.train(parameters, ground.matrix, num_boost_round=ROUNDS)
+
+
+def _left_out(data: Dataset, seed: int) -> _LeftOut:
+    """Learn from fits without each row's GPU in its source."""
     groups = [f"{record.source}|{record.gpu}" for record in data.records]
     fold = folds(groups, seed)
-    line, trees = np.zeros(len(groups)), np.zeros(len(groups))
+    line, trees = np.zeros(len(groups)), np.zeros((len(GROWN), len(groups)))
     classes = classes_of(data.facts)
     for index in range(N_FOLDS):
         out, rest = fold == index, fold != index
         if not out.any():
             continue
-        base = _fit_base(data.take(rest) if rest.any() else data, seed)
+        ground = _ground(data.take(rest) if rest.any() else data)
         held = data.facts.take(out)
-        line[out] = np.log(roofline(held, columns(base.constants, classes[out])).throughput)
-        trees[out] = base.booster.inplace_predict(encode_facts(held))
-    return line, trees
+        line[out] = np.log(roofline(held, columns(ground.constants, classes[out])).throughput)
+        seen = encode_facts(held)
+        for said, grown in zip(trees, GROWN, strict=True):
+            said[out] = _grow(ground, grown, seed).inplace_predict(seen)
+    raw = data.log_throughput - line
+    found = []
+    for said, grown in zip(trees, GROWN, strict=True):
+        shrinkage = shrinkage_of(raw, said, classes, data.weight)
+        residual = raw - _believed(shrinkage, classes) * said
+        found.append(_LeftOut(residual=residual, shrinkage=shrinkage, grown=grown))
+    return min(found, key=lambda left: float(data.weight @ np.abs(left.residual)))
+
+
+def _believed(shrinkage: Mapping[str, float], classes: NDArray[np.int64]) -> Array:
+    """Return how much of the trees to believe in each row, shape (n,)."""
+    shares: Array = np.array([shrinkage[name] for name in CLASSES])[classes]
+    return shares
 
 
 def load_booster(directory: Path) -> xgboost.Booster:
@@ -194,7 +234,7 @@ def go_on(
     )
     # a user's few rows are all needed by every tree
     whole = {"subsample": 1.0, "colsample_bytree": 1.0, "min_child_weight": 1.0, "lambda": 1.0}
-    parameters = {**PARAMETERS, **whole, "seed": seed}
+    parameters = {**PARAMETERS, **FURTHER, **whole, "seed": seed}
     return xgboost.train(parameters, matrix, num_boost_round=FURTHER_ROUNDS, xgb_model=booster)
 
 

@@ -14,6 +14,7 @@ from autotune.errors import SurrogateError, UnknownGpuError
 from autotune.gpus import load_gpus
 from autotune.models import catalogue_names
 from autotune.records import Configuration, RunRecord
+from recommender import surrogate
 from recommender.meta import META_FILE, TREES_FILE
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.roofline import BOTTLENECKS
@@ -67,7 +68,18 @@ def test_the_summary_says_what_was_used(fitted):
     summary = fitted.training_summary
     assert summary["rows_given"] == summary["rows_used"] == len(RUNS)
     assert summary["landscapes"] == 12
+    assert summary["grown"] in surrogate.GROWN
     assert fitted.booster.feature_names == list(fitted.feature_names)
+
+
+def test_how_fast_trees_learn_is_what_does_best_on_rows_left_out(monkeypatch):
+    """Only trees that learn at all can say anything of a row that is left out."""
+    hardly, well = {"eta": 1e-9, "max_depth": 1}, {"eta": 0.1, "max_depth": 4}
+    chosen = []
+    for tried in ((hardly, well), (well, hardly)):
+        monkeypatch.setattr(surrogate, "GROWN", tried)
+        chosen.append(surrogate.fit(RUNS).training_summary["grown"])
+    assert chosen == [well, well]
 
 
 def test_the_same_rows_write_the_same_bytes(tmp_path, fitted):
