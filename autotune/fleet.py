@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 from autotune.bench import Bench, BenchSettings, Start, tail_path
 from autotune.codec import from_json_line, to_json_line
 from autotune.demand import Workload
-from autotune.engine_config import RUNNABLE_ENGINES, EngineConfig
-from autotune.engines.knobs import engine_version
+from autotune.engine_config import EngineConfig
+from autotune.engines.knobs import installed_engines
 from autotune.errors import AutotuneError, FleetError, UnknownGpuError, UsageError
 from autotune.fleet_study import Outcome, Seat
 from autotune.gpus import detect_cpu, detect_gpus, find_gpu
@@ -168,9 +168,9 @@ class RayFleet:
             planned += self._on(kind, plan, dataclasses.replace(_anywhere(spec), gpu=gpu))
         return planned
 
-    def engines(self, gpu: str) -> list[str]:
+    def engines(self, gpu: str) -> tuple[str, ...]:
         """Return the engines that a host with this kind of GPU has installed."""
-        found: list[str] = self._on(self.kind(gpu), _engines)
+        found: tuple[str, ...] = self._on(self.kind(gpu), installed_engines)
         return found
 
     def measure_with(self, settings: BenchSettings) -> None:
@@ -371,10 +371,6 @@ def _anywhere(spec: StudySpec) -> StudySpec:
         for load in spec.workloads
     )
     return dataclasses.replace(spec, model=model, workloads=workloads)
-
-
-def _engines() -> list[str]:
-    return [engine for engine in RUNNABLE_ENGINES if engine_version(engine) is not None]
 
 
 def _first_line(error: Exception) -> str:

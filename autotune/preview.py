@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from autotune.dtypes import canonical_dtype
-from autotune.gpus import detect_cpu, find_gpu
+from autotune.gpus import find_gpu
 from autotune.journal import read_journal
 from autotune.local_models import identify_model
 from autotune.memory import MemoryPlan, plan_memory
@@ -85,7 +85,7 @@ def preview(spec: StudySpec, journal: Path | None = None) -> Preview:
     records: Sequence[RunRecord] = []
     if journal is not None and journal.exists():
         records = read_journal(journal)
-    outlook = look_ahead(planned, records, exhaustive=spec.exhaustive or spec.strategy != "grid")
+    outlook = look_ahead(planned, records, exhaustive=spec.goes_on_where_flat)
     ahead = {identity(item.configuration) for part in outlook.parts for item in part.left}
     left = tuple(item for item in planned if identity(item.configuration) in ahead)
     return Preview(planned=tuple(planned), left=left)
@@ -101,10 +101,9 @@ def memory_of(item: Planned) -> MemoryPlan | None:
     replicas = int(config.knobs.get("data_parallel_size") or 1)
     utilization = config.knobs.get("gpu_memory_utilization")
     chosen = {} if utilization is None else {"gpu_memory_utilization": float(utilization)}
-    cpu = detect_cpu()
     return plan_memory(
         identify_model(config.model),
-        cpu if config.gpu == cpu.name else find_gpu(config.gpu),
+        find_gpu(config.gpu),
         engine=config.engine,
         n_gpus=config.n_gpus // replicas,
         batch_size=-(-item.batch_size // replicas),

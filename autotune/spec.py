@@ -156,6 +156,11 @@ class StudySpec:
         return [dict(zip(knobs, values, strict=True)) for values in itertools.product(*choices)]
 
     @property
+    def goes_on_where_flat(self) -> bool:
+        """Whether flat sweeps are measured to their end; only a grid spares them."""
+        return self.exhaustive or self.strategy != "grid"
+
+    @property
     def search_settings(self) -> dict[str, Any]:
         """The strategy, its seed and its budgets, as records carry them."""
         settings = {name: getattr(self, name) for name in SEARCH_SETTINGS}

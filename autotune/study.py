@@ -109,7 +109,7 @@ class Study:
         return look_ahead(
             list(self._planned.values()),
             self.journal.records,
-            exhaustive=spec.exhaustive or spec.strategy != "grid",
+            exhaustive=spec.goes_on_where_flat,
         )
 
     def _next(self, outlook: Outlook, budget: Budget, listener: Listener) -> Planned | None:

@@ -24,15 +24,17 @@ def best_expected(
     """
     candidates = [i for i in range(len(predictions)) if i not in excluded]
     if all(predictions[i].p_feasible < MIN_CHANCE for i in candidates):
-        return max(
-            candidates,
-            key=lambda i: (round(predictions[i].p_feasible, 3), -predictions[i].memory_gb, -i),
-        )
+        return max(candidates, key=lambda i: (*by_chance_to_run(predictions[i]), -i))
     best = max(candidates, key=lambda i: (cautious(predictions[i]), predictions[i].p_feasible, -i))
     if kept is None or kept not in candidates:
         return best
     is_enough = cautious(predictions[kept]) < (1 - KEPT_MARGIN) * cautious(predictions[best])
     return best if is_enough else kept
+
+
+def by_chance_to_run(prediction: Belief) -> tuple[float, float]:
+    """Return what the likeliest to run is largest in: its chance, then the memory it spares."""
+    return round(prediction.p_feasible, 3), -prediction.memory_gb
 
 
 def expected(prediction: Belief) -> float:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from autotune.bench import Bench, BenchListener, BenchSettings
-from autotune.engines.knobs import engine_version
+from autotune.engines.knobs import installed_engines
 from autotune.gpus import detect_gpus
-from autotune.spec import RUNNABLE_ENGINES, EngineConfig
+from autotune.spec import EngineConfig
 from autotune.study import resolve_host
 from autotune.trying import Device
 from recommender.recommend import Recommendation
@@ -39,9 +39,8 @@ def here(
         InvalidConfigError: When it is not the recommendation's target.
     """
     resolve_host(recommendation.target_gpu, 1)
-    engines = [engine for engine in RUNNABLE_ENGINES if engine_version(engine) is not None]
     with Bench(settings, listener) as bench:
-        yield Place(bench, len(detect_gpus()) or 1, engines, _model(recommendation))
+        yield Place(bench, len(detect_gpus()) or 1, installed_engines(), _model(recommendation))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 from autotune.cache import store_directory
 from autotune.demo_model import build_demo_model
-from autotune.engines.knobs import engine_version, require_engine
+from autotune.engines.knobs import installed_engines, require_engine
 from autotune.running import run_study
 from autotune.spec import RUNNABLE_ENGINES, MeasurePolicy, StudySpec, Workload
 from autotune.study import resolve_host
@@ -81,7 +81,7 @@ def run_demo(
 
 
 def _engines(echo: Callable[[str], Any]) -> tuple[str, ...]:
-    engines = tuple(e for e in RUNNABLE_ENGINES if engine_version(e) is not None)
+    engines = installed_engines()
     for engine in RUNNABLE_ENGINES:
         if engine not in engines:
             echo(f"{engine} is not installed here: going on without it")

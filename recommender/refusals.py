@@ -7,6 +7,7 @@ from autotune.gpus import GpuSpec
 from autotune.limits import describe_limits
 from autotune.memory import plan_memory
 from autotune.models import ModelProfile
+from recommender.acquisition import by_chance_to_run
 from recommender.candidates import Candidate, powers_of_two
 from recommender.limits import excess, misses
 from recommender.query import Query
@@ -75,7 +76,7 @@ def _why_nothing_fits(
 
 
 def _why_nothing_runs(profile: ModelProfile, gpu: GpuSpec, landscape: Sequence[Candidate]) -> str:
-    first = max(landscape, key=lambda c: (round(c.p_feasible, 3), -c.memory_gb))
+    first = max(landscape, key=by_chance_to_run)
     return (
         f"{profile.name} should fit on {gpu.name} by arithmetic, but runs like it failed. The "
         f"likeliest to run is {first.engine} on {first.n_gpus} x {gpu.name} at batch size "

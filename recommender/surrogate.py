@@ -37,7 +37,15 @@ from recommender.trees import load_forest
 
 ROUNDS: Final = 150
 FURTHER_ROUNDS: Final = 60
-FURTHER: Final[Mapping[str, float]] = {"eta": 0.06, "max_depth": 5}
+FURTHER: Final[Mapping[str, float]] = {
+    "eta": 0.06,
+    "max_depth": 5,
+    # a user's few rows are all needed by every tree
+    "subsample": 1.0,
+    "colsample_bytree": 1.0,
+    "min_child_weight": 1.0,
+    "lambda": 1.0,
+}
 FEWEST_ROWS: Final = 10
 RESIDUAL_CLIP: Final = 1.5
 PARAMETERS: Final[Mapping[str, Any]] = {
@@ -232,9 +240,7 @@ def go_on(
         feature_names=list(FEATURE_NAMES),
         nthread=int(PARAMETERS["nthread"]),
     )
-    # a user's few rows are all needed by every tree
-    whole = {"subsample": 1.0, "colsample_bytree": 1.0, "min_child_weight": 1.0, "lambda": 1.0}
-    parameters = {**PARAMETERS, **FURTHER, **whole, "seed": seed}
+    parameters = {**PARAMETERS, **FURTHER, "seed": seed}
     return xgboost.train(parameters, matrix, num_boost_round=FURTHER_ROUNDS, xgb_model=booster)
 
 

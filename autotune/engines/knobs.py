@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autotune.checks import check_choice, check_positive, check_switch
 from autotune.configuration import Knob
-from autotune.engine_config import EngineConfig
+from autotune.engine_config import RUNNABLE_ENGINES, EngineConfig
 from autotune.errors import EngineUnavailableError, InvalidConfigError, did_you_mean
 
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
@@ -42,6 +42,11 @@ def engine_version(engine: str) -> str | None:
         except importlib.metadata.PackageNotFoundError:
             continue
     return "unknown"
+
+
+def installed_engines() -> tuple[str, ...]:
+    """Return the engines that can be run here."""
+    return tuple(engine for engine in RUNNABLE_ENGINES if engine_version(engine) is not None)
 
 
 def require_engine(engine: str) -> str:
