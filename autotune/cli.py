@@ -461,6 +461,8 @@ def confirm(
                 knobs=knobs_by_engine(knobs),
                 fleet=fleet,
             )
+    for remark in made.remarks:
+        click.echo(remark, err=True)
     if as_json:
         echo_json(made.to_dict())
     else:
@@ -651,6 +653,8 @@ def _confirm_here(
 
     with terminable():
         made = confirm_here(recommendation_id, tracking_uri, runs=runs)
+    for remark in made.remarks:
+        click.echo(remark, err=True)
     if not quiet:
         show(confirmation_view(made))
     return made.to_dict()

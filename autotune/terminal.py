@@ -15,6 +15,8 @@ _HINT = (
     "First time here? `autotune doctor` checks this machine, `autotune demo` does the whole job in "
     "two minutes, and runs of your own (`autotune run`, `autotune import`) make answers surer."
 )
+# What a GPU node may lack: it measures without.
+_STORE, _LEARNING = ("mlflow", "sqlalchemy"), ("xgboost", "sklearn", "scipy")
 
 
 class AutotuneGroup(click.Group):
@@ -27,6 +29,11 @@ class AutotuneGroup(click.Group):
         except AutotuneError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except ModuleNotFoundError as error:
+            if (hint := _without(error.name)) is None:
+                raise
+            click.echo(f"Error: {error.name} is not installed here; {hint}", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("Interrupted; everything measured so far is kept.", err=True)
             ctx.exit(130)
@@ -38,6 +45,18 @@ class AutotuneGroup(click.Group):
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             ctx.fail(f"no command {args[0]!r}.{did_you_mean(args[0], self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
+
+
+def _without(package: str | None) -> str | None:
+    """Say what to do without a package that a node which only measures may lack."""
+    if package in _STORE:
+        return (
+            "a study needs none with `autotune run --journal FILE`, and `autotune import FILE` "
+            "logs it on a host that has it"
+        )
+    if package in _LEARNING:
+        return "train and evaluate on a host that has it, with the journals measured here"
+    return None
 
 
 def echo_json(value: Any) -> None:

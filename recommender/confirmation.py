@@ -42,6 +42,7 @@ class Confirmation:
         remaining: The best configuration not run and its prediction after the runs, if it is
             predicted to beat the winner.
         certificate: How far from the best the winner can be; ``None`` without a winner.
+        remarks: What else the user should know, a sentence each.
     """
 
     recommendation: Recommendation
@@ -49,6 +50,7 @@ class Confirmation:
     winner: Candidate | None
     remaining: Candidate | None
     certificate: Certificate | None
+    remarks: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Confirmation of {self.recommendation.recommendation_id}: {self.summary}>"

@@ -1,13 +1,14 @@
 """``autotune confirm``: runs on this host or from a file, journalled, logged, written down."""
 
 import contextlib
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from autotune.bench import BenchSettings
 from autotune.cache import store_directory
-from autotune.errors import InvalidConfigError
+from autotune.errors import InvalidConfigError, StoreError
 from autotune.gpus import detect_gpus
 from autotune.importing import read_file
 from autotune.journal import open_journal
@@ -136,7 +137,14 @@ def _confirm(
             records = list(journal.records)
     document = {**confirmation.to_dict(), "session_id": session_id}
     ledger.save_confirmation(document, context.directory)
-    _log(tracking_uri, records, recommendation.recommendation_id)
+    try:
+        _log(tracking_uri, records, recommendation.recommendation_id)
+    except (StoreError, ModuleNotFoundError) as error:
+        remark = (
+            f"the runs are in {path} alone ({error}); `autotune sync {path}` logs them once the "
+            "store is back, on another host too"
+        )
+        return dataclasses.replace(confirmation, remarks=(remark,))
     return confirmation
 
 
