@@ -113,7 +113,8 @@ class Configuration:
     """What defines a measurement: everything one could have chosen before running it.
 
     Attributes:
-        n_gpus: GPUs of one replica (tensor parallel for vLLM, ``device_map`` shards for HF).
+        n_gpus: GPUs of one replica (tensor parallel for vLLM, ``device_map`` shards for HF). Where
+            ``knobs`` name vLLM's pipeline_parallel_size or data_parallel_size, those of them all.
         batch_size: Sequences in flight (``max_num_seqs``, pipeline ``batch_size``, concurrency).
         input_len: Prompt tokens a request; ``None`` where the source does not say.
         output_len: Generated tokens a request; ``None`` where the source does not say.

@@ -11,6 +11,7 @@ from autotune.records import Configuration
 from autotune.space import can_split
 from recommender.beliefs import MIN_CHANCE
 from recommender.query import Query
+from recommender.replicas import replicas_of
 
 # vLLM's default of max_num_seqs on large GPUs is 1024; a pipeline's batch is padded and held whole.
 MAX_BATCH = {"vllm": 1024, "hf": 512}
@@ -96,7 +97,7 @@ def configuration_of(
 def cell(configuration: Configuration) -> tuple[object, ...]:
     """Return the place of a configuration in its landscape, engine version and knobs aside.
 
-    What the knobs say of the requests is part of the place.
+    What the knobs say of the requests and of replicas is part of the place.
     """
     return (
         configuration.engine,
@@ -108,8 +109,14 @@ def cell(configuration: Configuration) -> tuple[object, ...]:
         configuration.output_len,
         configuration.mode,
         configuration.quantization,
+        replicas_of(configuration),
         *configuration.workload_knobs.items(),
     )
+
+
+def may_be_same_format(one: str | None, other: str | None) -> bool:
+    """Whether two dtypes can be the same: unless both are named and differ."""
+    return len({dtype for dtype in (one, other) if dtype not in (None, "auto")}) < 2
 
 
 def powers_of_two(limit: int) -> list[int]:

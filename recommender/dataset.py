@@ -16,6 +16,7 @@ from autotune.errors import (
 )
 from autotune.records import RunRecord
 from recommender.facts import Array, Facts, collect
+from recommender.replicas import run_of_one_replica
 from recommender.roofline import peak_throughput
 
 PEAK_MARGIN: Final = 1.1
@@ -63,18 +64,21 @@ class Dataset:
 
 
 def prepare(records: Sequence[RunRecord]) -> Dataset:
-    """Sort records into measured rows, memory failures and rows set aside."""
+    """Sort records into measured rows, memory failures and rows set aside.
+
+    Of replicas behind one server, one is kept.
+    """
     reasons: Counter[str] = Counter()
     measured: list[RunRecord] = []
     failures: list[RunRecord] = []
     for record in records:
         reason = _reason(record)
         if reason is None:
-            measured.append(record)
+            measured.append(run_of_one_replica(record))
         else:
             reasons[reason] += 1
             if reason == OUT_OF_MEMORY:
-                failures.append(record)
+                failures.append(run_of_one_replica(record))
     facts = collect(measured)
     throughput = np.array([float(record.output_throughput or 0.0) for record in measured])
     slow_enough = throughput <= PEAK_MARGIN * peak_throughput(facts)

@@ -61,6 +61,7 @@ def joules_per_token(
     """
     metered = [run for run in known if metered_power(run) is not None]
     knowledge = gather(configurations, metered)
+    throughput = throughput / knowledge.replicas
     power = power_w(configurations, knowledge.facts, throughput)
     ran = [knowledge.runs[i] for i in knowledge.measured]
     speed = np.array([run.output_throughput for run in ran], dtype=np.float64)

@@ -9,6 +9,7 @@ import statistics
 
 from autotune.records import RunRecord
 from recommender.confirmation import Confirmation
+from recommender.local import largest_batch
 from recommender.protocols import score
 from recommender.reference import ReferenceLandscape
 from recommender.replay_tpe import case_of, tpe_order
@@ -39,10 +40,10 @@ def grid_gpu_s(land: ReferenceLandscape, *, is_restarted: bool) -> float:
 def confirmation_gpu_s(land: ReferenceLandscape, done: Confirmation) -> float:
     """Return the GPU seconds of a confirmation's runs.
 
-    As on the target itself: an engine is started for the largest batch of the candidates listed,
-    and again for more GPUs, fewer, or a batch beyond it.
+    As on the target itself: an engine is started for the largest batch that may be tried, and again
+    for more GPUs or fewer.
     """
-    largest = max(candidate.batch_size for candidate in done.recommendation.candidates)
+    largest = largest_batch(done.recommendation)
     seconds, n_gpus, capacity = 0.0, 0, 0
     for run in done.runs:
         row = run.record

@@ -21,6 +21,7 @@ from recommender.intervals import (
     ON_TARGET,
     STATES,
 )
+from recommender.replicas import busy_replicas, one_replica, run_of_one_replica
 
 MOST_RUNS: Final = 700
 
@@ -29,13 +30,17 @@ MOST_RUNS: Final = 700
 class Knowledge:
     """n questions and m known runs, looked up together so that their codes compare.
 
+    Of replicas behind one server, one stands for all: in the questions as in the runs.
+
     Attributes:
+        replicas: How many have requests, of each question, shape (n,).
         facts, cells: Of the questions.
         runs: The known runs, their facts and cells.
         measured: Indices of the runs with a throughput, shape (k,).
         verdicts: Indices of the runs that say whether they fit in memory, and 1 or 0 for each.
     """
 
+    replicas: NDArray[np.int64]
     facts: Facts
     cells: Cells
     runs: list[RunRecord]
@@ -72,7 +77,9 @@ def gather(configurations: Sequence[Configuration], known: Sequence[RunRecord]) 
     """Look questions and known runs up; suspect, throttled and uncatalogued runs do not count."""
     trusted = [run for run in known if not run.suspect and not run.is_throttled]
     runs = nearest_runs(configurations, trusted)
-    runs = [run for run in runs if is_catalogued(run)]
+    runs = [run_of_one_replica(run) for run in runs if is_catalogued(run)]
+    replicas = np.array([busy_replicas(asked) for asked in configurations], dtype=np.int64)
+    configurations = [one_replica(asked) for asked in configurations]
     sources = {run.source for run in runs}
     source = sources.pop() if len(sources) == 1 else None
     facts = collect([*configurations, *runs], source=source)
@@ -81,6 +88,7 @@ def gather(configurations: Sequence[Configuration], known: Sequence[RunRecord]) 
     asked, given = np.arange(n), np.arange(n, len(facts))
     verdicts = outcomes(runs)
     return Knowledge(
+        replicas=replicas,
         facts=facts.take(asked),
         cells=cells.take(asked),
         runs=runs,

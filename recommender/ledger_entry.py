@@ -1,12 +1,16 @@
 """A confirmed recommendation beside what came of it: one line of the ledger."""
 
+import statistics
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from autotune.records import Configuration, RunRecord
-from recommender.candidates import Candidate, cell
+from recommender.candidates import Candidate, cell, may_be_same_format
 from recommender.recommend import Recommendation, score
+
+Place = tuple[str, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +23,7 @@ class Entry:
             (realised / predicted - 1) and ``is_inside`` then are.
         regret: 1 - recommended / the best measured configuration that the store knows of the
             landscape, by the recommendation's objective; ``None`` when that is not known any more.
+            A configuration that was run several times counts with the mean of its runs.
         winner_regret: The same of the winner; ``regret_bound90`` is what its certificate promised.
     """
 
@@ -54,10 +59,7 @@ def entry_of(
     run = Candidate(**first["predicted"])
     told = made.best if made is not None and _is_same(made.best, run) else run
     realised = first["measured"]["output_throughput"] if first["error"] is not None else None
-    values_of = {} if made is None else worth(made)
-    known_cells = [(cell(r), r.output_throughput) for r in known if r.is_measured and not r.suspect]
-    values = [values_of[c] * (y or 0.0) for c, y in known_cells if c in values_of]
-    best = max(values, default=None)
+    values = {} if made is None else _values(made, known)
     winner = document["winner"]
     certificate = document.get("certificate")
     return Entry(
@@ -74,11 +76,9 @@ def entry_of(
         realised=realised,
         error=None if realised is None else realised / told.output_throughput - 1,
         is_inside=None if realised is None else told.low <= realised <= told.high,
-        regret=_regret(made, run, realised or 0.0, best),
+        regret=_regret(values, run) if realised is not None else 1.0 if values else None,
         runs=len(document["runs"]),
-        winner_regret=None
-        if winner is None
-        else _regret(made, Candidate(**winner), winner["output_throughput"], best),
+        winner_regret=None if winner is None else _regret(values, Candidate(**winner)),
         regret_bound90=None if certificate is None else certificate["regret_bound90"],
     )
 
@@ -104,21 +104,29 @@ def worth(made: Recommendation) -> dict[tuple[object, ...], float]:
     }
 
 
+def _values(made: Recommendation, known: Sequence[RunRecord]) -> dict[Place, float]:
+    """Return what each measured configuration considered brings: the mean of its runs."""
+    per_token = worth(made)
+    brought = defaultdict(list)
+    for run in known:
+        counts = run.is_measured and not run.suspect and cell(run) in per_token
+        if counts and may_be_same_format(made.query.dtype, run.dtype):
+            brought[_place(run)].append(per_token[cell(run)] * (run.output_throughput or 0.0))
+    return {place: statistics.fmean(values) for place, values in brought.items()}
+
+
+def _place(of: Candidate | RunRecord) -> Place:
+    return (of.engine, of.n_gpus, of.batch_size)
+
+
 def _per_token(candidate: Candidate, objective: str) -> float:
     return score(candidate, objective) / candidate.output_throughput
 
 
-def _regret(
-    made: Recommendation | None, candidate: Candidate, realised: float, best: float | None
-) -> float | None:
-    if made is None or not best:
-        return None
-    return max(1 - _per_token(candidate, made.query.objective) * realised / best, 0.0)
+def _regret(values: Mapping[Place, float], candidate: Candidate) -> float | None:
+    reached = values.get(_place(candidate))
+    return None if reached is None else 1 - reached / max(values.values())
 
 
 def _is_same(one: Candidate, other: Candidate) -> bool:
-    return (one.engine, one.n_gpus, one.batch_size) == (
-        other.engine,
-        other.n_gpus,
-        other.batch_size,
-    )
+    return _place(one) == _place(other)

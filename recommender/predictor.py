@@ -97,7 +97,8 @@ class Predictor:
         chance = self._chance(knowledge)
         confidence = self._confidence(configurations, knowledge, state)
         ttft, tpot = self._latency(prior, log_throughput)
-        middle, low, high = (np.exp(log_throughput + side * half) for side in (0, -1, 1))
+        replicas = knowledge.replicas
+        middle, low, high = (replicas * np.exp(log_throughput + side * half) for side in (0, -1, 1))
         bottleneck = prior.roofline.bottleneck
         fits = chance >= _LIKELY
         return [
@@ -110,7 +111,7 @@ class Predictor:
                 memory_gb=float(knowledge.facts["memory_total_gb"][i]),
                 ttft_ms=float(ttft[i]),
                 tpot_ms=float(tpot[i]) if knowledge.facts["output_len"][i] > 1 else None,
-                roofline_throughput=float(prior.roofline.throughput[i]),
+                roofline_throughput=float((replicas * prior.roofline.throughput)[i]),
                 bottleneck=BOTTLENECKS[bottleneck[i]],
                 confidence=confidence[i],
             )

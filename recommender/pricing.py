@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from autotune.records import Configuration, RunRecord
-from recommender.candidates import Candidate, cell
+from recommender.candidates import Candidate, cell, may_be_same_format
 from recommender.energy import joules_per_token, metered_energy
 from recommender.launching import command
 from recommender.limits import chance_measured, chance_within
@@ -55,10 +55,7 @@ def price(
 
 def _same_format(question: Configuration, run: RunRecord | None) -> RunRecord | None:
     """Return the run unless both name a dtype and the two differ."""
-    if run is None:
-        return None
-    named = {d for d in (question.dtype, run.dtype) if d not in (None, "auto")}
-    return run if len(named) < 2 else None
+    return run if run is not None and may_be_same_format(question.dtype, run.dtype) else None
 
 
 def _candidate(

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from autotune.records import RunRecord
 from recommender.dataset import is_catalogued
+from recommender.replicas import replicas_of
 
 Protocol = Literal["migration", "leave-gpu-out", "leave-model-out"]
 PROTOCOLS: Final = ("migration", "leave-gpu-out", "leave-model-out")
@@ -44,7 +45,10 @@ class Case:
 
 
 def scorable(records: Sequence[RunRecord], engine: str) -> list[RunRecord]:
-    """Return the rows of an engine (or "all") that may score: not suspect, not confirmatory."""
+    """Return the rows of an engine (or "all") that may score: not suspect, not confirmatory.
+
+    Replicas are left out: a landscape is what one of them can be configured as.
+    """
     return [
         record
         for record in records
@@ -53,6 +57,7 @@ def scorable(records: Sequence[RunRecord], engine: str) -> list[RunRecord]:
         and engine in ("all", record.engine)
         and (record.is_measured or record.status in _FAILED)
         and is_catalogued(record)
+        and replicas_of(record) == 1
     ]
 
 

@@ -22,8 +22,8 @@ _REMARKS: Final = (
 )
 _TIME_REMARKS: Final = (
     "From the engine starts and measuring times of the same runs, a warm-up pass added to each.",
-    "Ours: 3 runs, the engine started anew only for a batch beyond the candidates listed. Against "
-    "n starts for n configurations, one start saves less than a factor of n.",
+    "Ours: 3 runs, one engine start a GPU count tried. Against n starts for n configurations, one "
+    "start saves less than a factor of n.",
     f"TPE: Optuna's in one session, stopped by an oracle once it has found what our 3 runs found; "
     f"mean of {TPE_SEEDS} seeds. It cannot know by itself when to stop.",
 )

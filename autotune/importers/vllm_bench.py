@@ -6,6 +6,7 @@ batch size and the lengths. The user adds these as options. A sweep writes the s
 varied beside the results; they become knobs.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -106,9 +107,10 @@ def _record(row: Row, options: ImportOptions) -> RunRecord:
 
 
 def _world_size(values: Mapping[str, Any]) -> int | None:
-    """Return tensor x pipeline parallel size where a sweep wrote them down."""
-    tensor, stages = (count(values, f"{kind}_parallel_size") for kind in ("tensor", "pipeline"))
-    return None if tensor is None and stages is None else (tensor or 1) * (stages or 1)
+    """Return tensor x pipeline x data parallel size where a sweep wrote one of them down."""
+    sizes = [count(values, f"{kind}_parallel_size") for kind in ("tensor", "pipeline", "data")]
+    named = [size for size in sizes if size is not None]
+    return math.prod(named) if named else None
 
 
 def _serve(values: Mapping[str, Any], options: ImportOptions) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def test_what_is_killed_at_a_random_moment_loses_and_doubles_nothing(
     moments = random.Random(seed)
     bench = Bench(tmp_path).prepare()
     n_lines = moments.randrange(2, 12)
-    with bench.start(LIGHT_ENGINE_PASS_S="0.004") as process:
+    with bench.start(LIGHT_ENGINE_PASS_S="0.02") as process:
         assert process.stderr is not None
         # Two lines come before the first result; between two results there is time to strike.
         for _ in range(n_lines):

@@ -83,6 +83,31 @@ def test_runs_under_another_workload_are_another_landscape(
     assert entry_of(document(confirmed), advice, [*RUNS, *longer, *suspect]) == alone
 
 
+def test_a_configuration_run_again_is_no_better_than_its_runs_on_average(
+    advice: Recommendation, confirmed: Confirmation
+) -> None:
+    once = entry_of(document(confirmed), advice, RUNS)
+    again = [
+        dataclasses.replace(r, output_throughput=1.1 * (r.output_throughput or 0.0), run_key=None)
+        for r in RUNS
+    ]
+    twice = entry_of(document(confirmed), advice, [*RUNS, *again])
+    assert (twice.regret, twice.winner_regret) == pytest.approx((once.regret, once.winner_regret))
+
+
+def test_runs_in_another_format_are_another_landscape(
+    advice: Recommendation, confirmed: Confirmation
+) -> None:
+    query = dataclasses.replace(advice.query, dtype="bfloat16")
+    told = dataclasses.replace(advice, query=query)
+    faster = [
+        dataclasses.replace(r, dtype="float16", output_throughput=9e9, run_key=None) for r in RUNS
+    ]
+    assert entry_of(document(confirmed), told, [*RUNS, *faster]) == entry_of(
+        document(confirmed), told, RUNS
+    )
+
+
 def test_without_the_recommendation_there_is_no_regret(confirmed: Confirmation) -> None:
     entry = entry_of(document(confirmed), None, RUNS)
     assert entry.regret is None

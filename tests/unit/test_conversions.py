@@ -168,6 +168,16 @@ def test_a_sweep_s_settings_are_knobs_and_its_summary_is_not_read_twice(tmp_path
     assert record.n_gpus == 2
 
 
+def test_a_sweep_s_parallel_sizes_multiply_to_the_gpus(tmp_path):
+    sizes = {"tensor_parallel_size": 2, "pipeline_parallel_size": 2, "data_parallel_size": 3}
+    run = fixture("vllm_bench_serve_c4.json", lambda r: r | sizes)
+    [record] = read_file(
+        put(tmp_path, {"r.json": run}), options=replace(CLIENT, n_gpus=None)
+    ).records
+    assert record.n_gpus == 12
+    assert record.knobs["data_parallel_size"] == 3
+
+
 def test_guidellm_s_tpot_leaves_the_first_token_out(tmp_path):
     content = fixture("guidellm.json")
     theirs = json.loads(content)["benchmarks"]

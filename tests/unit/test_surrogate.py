@@ -179,13 +179,14 @@ def test_runs_on_another_gpu_move_it_less_than_runs_on_the_target(shipped):
 
 def test_a_cpu_prediction_lands_near_three_known_runs(shipped):
     speeds = {1: 12.0, 4: 40.0, 16: 90.0}
-    asked = [_ask(gpu="cpu", batch_size=batch, model="microsoft/phi-2") for batch in (1, 4, 8, 16)]
+    # named, not found: what the machine that runs the tests is must not matter
+    gpu = "CPU:some-processor-16c"
+    asked = [_ask(gpu=gpu, batch_size=batch, model="microsoft/phi-2") for batch in (1, 4, 8, 16)]
     known = [_run(a, speeds[a.batch_size]) for a in asked if a.batch_size in speeds]
     after = [p.output_throughput for p in shipped.predict(asked, known)]
-    # this processor's estimated peak is far below these speeds, so they are met to 20 %, no better
-    assert after[0] == pytest.approx(12.0, rel=0.2)
-    assert after[1] == pytest.approx(40.0, rel=0.2)
-    assert 40 * 0.8 < after[2] < 90
+    assert after[0] == pytest.approx(12.0, rel=0.05)
+    assert after[1] == pytest.approx(40.0, rel=0.05)
+    assert 40 < after[2] < 90
 
 
 def test_suspect_runs_do_not_count(shipped):
