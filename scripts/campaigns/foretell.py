@@ -4,19 +4,23 @@
 Usage: scripts/campaigns/foretell.py STUDIES_DIR GPU OUTPUT [--max-gpus 8]
 
 One line a model, engine and workload of the studies: the recommendation for the GPU with nothing
-known, and the whole landscape behind it with 90 % intervals. Committed before the campaign runs,
-it cannot be bent to what came of it. Deterministic.
+known, and the whole landscape behind it with 90 % intervals. Then one a study of replicas: what is
+said of its configurations. Committed before the campaign runs, it cannot be bent to what came of
+it. Deterministic.
 """
 
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
+from autotune.planning import plan_anywhere
 from autotune.study_options import study_from_options
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.query import Query
 from recommender.recommend import recommend
 from recommender.reference_ledger import said
+from recommender.replicas import replicas_of
 
 
 def queries(studies: Path, gpu: str, max_gpus: int) -> list[Query]:
@@ -38,6 +42,40 @@ def queries(studies: Path, gpu: str, max_gpus: int) -> list[Query]:
                 for workload in spec.workloads
             ]
     return [query for i, query in enumerate(found) if query not in found[:i]]
+
+
+def replicated(studies: Path, predictor: Predictor) -> list[dict[str, Any]]:
+    """Return what is said of the studies that put replicas behind one server, JSON-ready."""
+    found = []
+    for path in sorted(studies.glob("*.yaml")):
+        asked = [item.configuration for item in plan_anywhere(study_from_options(path, {}))]
+        asked.sort(key=lambda configuration: configuration.batch_size)
+        if replicas_of(asked[0]) == 1:
+            continue
+        told = predictor.predict(asked)
+        first = asked[0]
+        found.append(
+            {
+                "mode": first.mode,
+                "model": first.model,
+                "engine": first.engine,
+                "target_gpu": first.gpu,
+                "input_len": first.input_len,
+                "output_len": first.output_len,
+                "n_gpus": first.n_gpus,
+                "replicas": replicas_of(first),
+                "landscape": [
+                    {
+                        "batch_size": configuration.batch_size,
+                        "output_throughput": round(said_of.output_throughput, 2),
+                        "low": round(said_of.low, 2),
+                        "high": round(said_of.high, 2),
+                    }
+                    for configuration, said_of in zip(asked, told, strict=True)
+                ],
+            }
+        )
+    return found
 
 
 def main() -> None:
@@ -62,6 +100,12 @@ def main() -> None:
             f"{best.n_gpus} x {made.target_gpu}, batch {best.batch_size}: "
             f"{best.output_throughput:.0f} tok/s ({best.low:.0f} to {best.high:.0f})"
         )
+    for row in replicated(options.studies, predictor):
+        lines.append(json.dumps({"rows_used": rows_used, **row}))
+        speeds = ", ".join(
+            f"{at['output_throughput']:.0f} at {at['batch_size']}" for at in row["landscape"]
+        )
+        print(f"{row['model']} as {row['replicas']} replicas on {row['n_gpus']} GPUs: {speeds}")
     options.output.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 
