@@ -13,6 +13,7 @@ from recommender.protocols import score
 from recommender.query import Query
 
 REFERENCE: Final = Path(__file__).parents[1] / "mlruns" / "reference"
+_CONFIRMED: Final = REFERENCE / "confirmed"
 
 Cell = tuple[int, int]
 
@@ -78,6 +79,12 @@ class ReferenceLandscape:
             dtype=first.dtype or "auto",
             workload=self.workload,
         )
+
+
+def measured_journals() -> list[Path]:
+    """Return the journals of what was measured for its own sake, confirmations left out."""
+    found = sorted(REFERENCE.rglob("*.jsonl"))
+    return [path for path in found if not path.is_relative_to(_CONFIRMED)]
 
 
 def reference_landscapes(journals: Sequence[Path]) -> list[ReferenceLandscape]:

@@ -22,7 +22,13 @@ from typing import Any
 
 from autotune.models import model_config
 from recommender.predictor import PRETRAINED, Predictor
-from recommender.reference import REFERENCE, Cell, ReferenceLandscape, reference_landscapes
+from recommender.reference import (
+    REFERENCE,
+    Cell,
+    ReferenceLandscape,
+    measured_journals,
+    reference_landscapes,
+)
 from recommender.side_by_side import closed_batch_throughput, compare, markdown
 
 MODES = ("static", "agg")
@@ -116,7 +122,7 @@ def main() -> None:
     parser.add_argument("--python", type=Path, required=True, help="has aiconfigurator installed")
     parser.add_argument("--output", type=Path, default=REFERENCE / "ledger" / "aiconfigurator.md")
     options = parser.parse_args()
-    lands = reference_landscapes(options.journals or sorted(REFERENCE.rglob("*.jsonl")))
+    lands = reference_landscapes(options.journals or measured_journals())
     lands = [x for x in lands if x.rows[0].engine == "vllm" and x.rows[0].gpu in SYSTEMS]
     estimates, version = estimates_of(lands, options.python)
     predictor = Predictor.load(PRETRAINED)

@@ -17,8 +17,7 @@ import numpy as np
 from autotune.journal import read_journal
 from autotune.records import RunRecord
 from recommender.energy import joules_per_token, metered_energy
-
-REFERENCE = Path(__file__).parents[1] / "mlruns" / "reference"
+from recommender.reference import measured_journals
 
 
 def errors(rows: Sequence[RunRecord], known: Sequence[RunRecord]) -> list[float]:
@@ -34,7 +33,7 @@ def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("journals", nargs="*", type=Path)
-    journals = parser.parse_args().journals or sorted(REFERENCE.rglob("*.jsonl"))
+    journals = parser.parse_args().journals or measured_journals()
     print("| journal | mode | tokens in/out | error | after 3 runs |\n|---|---|---|---|---|")
     before: list[float] = []
     after: list[float] = []
