@@ -23,6 +23,7 @@ from autotune.records import Configuration, RunRecord
 from recommender.calibration import Hyper, posterior
 from recommender.facts import Array, Facts
 from recommender.knowledge import gather
+from recommender.replicas import run_of_one_replica
 from recommender.roofline import CONSTANTS, IDEAL, roofline
 from recommender.sheets import gpu_of
 
@@ -59,7 +60,7 @@ def joules_per_token(
         throughput: Their generated tokens/s, shape (n,).
         known: Runs of the user; those that metered power correct the physics.
     """
-    metered = [run for run in known if metered_power(run) is not None]
+    metered = [run for run in map(run_of_one_replica, known) if metered_power(run) is not None]
     knowledge = gather(configurations, metered)
     throughput = throughput / knowledge.replicas
     power = power_w(configurations, knowledge.facts, throughput)

@@ -8,6 +8,7 @@ they count as one engine over all the GPUs.
 import dataclasses
 from typing import Any
 
+from autotune.errors import InvalidModelConfigError, UnknownModelError
 from autotune.records import CONFIGURATION_FIELDS, Configuration, RunRecord
 from recommender.sheets import model_of
 
@@ -15,15 +16,14 @@ _KNOB = "data_parallel_size"
 
 
 def replicas_of(configuration: Configuration) -> int:
-    """Return the number of independent engines.
-
-    Raises:
-        UnknownModelError: When there are several of a model that the catalogue does not hold.
-    """
+    """Return the number of independent engines; 1 for a model that cannot be looked up."""
     named = configuration.knobs.get(_KNOB)
     if not isinstance(named, int) or named < 2 or configuration.n_gpus % named:
         return 1
-    return 1 if model_of(configuration.model).n_experts else named
+    try:
+        return 1 if model_of(configuration.model).n_experts else named
+    except (UnknownModelError, InvalidModelConfigError):
+        return 1
 
 
 def busy_replicas(configuration: Configuration) -> int:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from autotune.records import Configuration
 from recommender.candidates import cell
 from recommender.dataset import prepare
+from recommender.energy import joules_per_token
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.protocols import scorable
 from recommender.replicas import busy_replicas, one_replica, replicas_of, run_of_one_replica
@@ -15,6 +16,7 @@ from tests.records import record
 
 PREDICTOR = Predictor.load(PRETRAINED)
 MIXTURE = "Qwen/Qwen3-30B-A3B"
+PLACE = {"model": "mistralai/Mistral-7B-v0.1", "mode": "serving", "input_len": 200}
 
 
 def served(replicas: int, n_gpus: int, batch_size: int, **changes: object) -> Configuration:
@@ -83,6 +85,22 @@ def test_an_idle_replica_s_power_is_nobody_s() -> None:
     )  # fmt: skip
     assert (lone.batch_size, lone.output_throughput) == (1, 200.0)
     assert (lone.energy_j_per_token, lone.mean_power_w) == (None, None)
+
+
+def test_energy_a_token_is_that_of_one_replica() -> None:
+    pair = served(2, 2, 64)
+    speed = np.array([8000.0])
+    [together] = joules_per_token([pair], speed)
+    [alone] = joules_per_token([one_replica(pair)], speed / 2)
+    assert together == pytest.approx(alone)
+    idle = record(
+        n_gpus=2, batch_size=1, knobs={"data_parallel_size": 2}, energy_j_per_token=2.7, **PLACE
+    )
+    assert joules_per_token([pair], speed, [idle]) == pytest.approx([together])
+
+
+def test_a_model_nobody_knows_counts_as_one() -> None:
+    assert replicas_of(served(2, 2, 8, model="nobody/knows-this")) == 1
 
 
 def test_replicas_of_a_mixture_share_its_experts() -> None:
