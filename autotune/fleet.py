@@ -12,18 +12,17 @@ import dataclasses
 import logging
 import os
 import socket
-import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autotune.bench import Bench, BenchSettings, Start, tail_path
-from autotune.codec import from_json_line, to_json_line
+from autotune.bench import BenchSettings, Start, tail_path
+from autotune.codec import from_json_line
 from autotune.demand import Workload
 from autotune.engine_config import EngineConfig
 from autotune.engines.knobs import installed_engines
-from autotune.errors import AutotuneError, FleetError, UnknownGpuError, UsageError
+from autotune.errors import FleetError, UnknownGpuError, UsageError
+from autotune.fleet_host import Host, Refusal, Told, seeing_all
 from autotune.fleet_study import Outcome, Seat
 from autotune.gpus import detect_cpu, detect_gpus, find_gpu
 from autotune.models import is_model_directory
@@ -31,7 +30,6 @@ from autotune.planning import Planned, plan
 from autotune.records import RunRecord
 from autotune.remaining import Identity
 from autotune.spec import StudySpec
-from autotune.trying import run_twice
 
 LOCAL = "local"
 _RESOURCE, _ACCELERATOR = "gpu:", "accelerator_type:"
@@ -181,7 +179,7 @@ class RayFleet:
         """Ask for a seat for one engine start; it is placed when its GPUs are free."""
         assert self._settings is not None
         kind = self.kind(config.gpu, config.n_gpus)
-        actor = self._ray.remote(_Host).options(max_restarts=0, **kind.options(config.n_gpus))
+        actor = self._ray.remote(Host).options(max_restarts=0, **kind.options(config.n_gpus))
         settings = dataclasses.replace(self._settings, n_gpus=config.n_gpus)
         return RaySeat(self._ray, actor.remote(settings), config, self._settings.log_dir)
 
@@ -201,12 +199,12 @@ class RayFleet:
     def _on(self, kind: Kind, function: Any, *arguments: Any) -> Any:
         """Call a function on a host of a kind, beside whatever runs there."""
         beside = {"num_cpus": 0, "resources": {kind.resource: _A_TRACE}}
-        task = self._ray.remote(_seeing_all).options(max_retries=1, **beside)
+        task = self._ray.remote(seeing_all).options(max_retries=1, **beside)
         try:
             answer = self._ray.get(task.remote(function, *arguments))
         except self._ray.exceptions.RayError as error:
             raise FleetError(f"a host of the fleet failed: {_first_line(error)}") from error
-        if isinstance(answer, _Refusal):
+        if isinstance(answer, Refusal):
             raise UsageError(answer.text) if answer.is_usage else FleetError(answer.text)
         return answer
 
@@ -236,7 +234,7 @@ class RaySeat:
             told = self._ray.get(self.running)
         except self._ray.exceptions.RayError as error:
             return Outcome(record=None, reason=f"its host was lost ({_first_line(error)})")
-        if isinstance(told, _Refusal):
+        if isinstance(told, Refusal):
             return Outcome(record=None, reason=told.text)
         return Outcome(record=self._record(told), seconds=told.seconds)
 
@@ -250,7 +248,7 @@ class RaySeat:
             told = self._ray.get(self._actor.run_one.remote(start, workload, batch_size))
         except self._ray.exceptions.RayError as error:
             raise FleetError(f"the host that confirms was lost: {_first_line(error)}") from error
-        if isinstance(told, _Refusal):
+        if isinstance(told, Refusal):
             raise FleetError(told.text)
         return self._record(told)
 
@@ -258,82 +256,13 @@ class RaySeat:
         """Give the GPUs back; the engine ends with its actor."""
         self._ray.kill(self._actor)
 
-    def _record(self, told: "_Told") -> RunRecord:
+    def _record(self, told: Told) -> RunRecord:
         record = from_json_line(told.line)
         if told.tail:
             with contextlib.suppress(OSError):
                 self._log_dir.mkdir(parents=True, exist_ok=True)
                 tail_path(self._log_dir, record).write_text(told.tail, encoding="utf-8")
         return record
-
-
-class _Told(NamedTuple):
-    """What a host tells of a run: the record's line, the engine's last words, seconds."""
-
-    line: str
-    tail: str
-    seconds: float
-
-
-class _Refusal(NamedTuple):
-    """What a host would not do, and whether the input is to blame.
-
-    Our own exceptions do not all survive the way between processes; what they say does.
-    """
-
-    text: str
-    is_usage: bool
-
-
-def _or_refusal(function: Any, *arguments: Any) -> Any:
-    try:
-        return function(*arguments)
-    except AutotuneError as error:
-        return _Refusal(str(error), isinstance(error, UsageError))
-
-
-class _Host:
-    """What an actor does: a bench on its host."""
-
-    def __init__(self, settings: BenchSettings) -> None:
-        log_dir = Path(tempfile.mkdtemp(prefix="autotune-fleet-"))
-        self._settings = dataclasses.replace(settings, log_dir=log_dir)
-        self._bench = Bench(self._settings, _Nobody())
-        self._bench.__enter__()
-
-    def is_up(self) -> bool:
-        """Answer once there is a bench."""
-        return True
-
-    def run(self, item: Planned, part: Sequence[Planned]) -> _Told | _Refusal:
-        """Run a configuration of a study."""
-        return self._tell(run_twice, self._bench, item, part)
-
-    def run_one(self, start: Start, workload: Workload, batch_size: int) -> _Told | _Refusal:
-        """Run a configuration."""
-        return self._tell(self._bench.run, start, workload, batch_size)
-
-    def _tell(self, run: Any, *arguments: Any) -> _Told | _Refusal:
-        begin = time.monotonic()
-        record = _or_refusal(run, *arguments)
-        if isinstance(record, _Refusal):
-            return record
-        path = tail_path(self._settings.log_dir, record)
-        tail = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        return _Told(to_json_line(record), tail, time.monotonic() - begin)
-
-
-class _Nobody:
-    """Listens to a bench whose runs are told elsewhere."""
-
-    def engine_starting(self, config: EngineConfig) -> None:
-        """Nobody asks."""
-
-    def trial_started(self, configuration: Any) -> None:
-        """Nobody asks."""
-
-    def pass_finished(self, event: Mapping[str, Any]) -> None:
-        """Nobody asks."""
 
 
 def _kinds(node: Mapping[str, Any]) -> Iterator[Kind]:
@@ -349,16 +278,6 @@ def _kinds(node: Mapping[str, Any]) -> Iterator[Kind]:
                 is_counted=bool(counted),
                 has_gpus=n_gpus > 0,
             )
-
-
-def _seeing_all(function: Any, *arguments: Any) -> Any:
-    """Call a function that looks at all of a host's GPUs; a task that holds none is shown none."""
-    hidden = os.environ.pop("CUDA_VISIBLE_DEVICES", None)
-    try:
-        return _or_refusal(function, *arguments)
-    finally:
-        if hidden is not None:
-            os.environ["CUDA_VISIBLE_DEVICES"] = hidden
 
 
 def _anywhere(spec: StudySpec) -> StudySpec:

@@ -56,7 +56,7 @@ LAYERS = (
     {"sweep", "trying"},
     {"outlook", "search"},
     {"study"},
-    {"fleet_study"},
+    {"fleet_study", "fleet_host"},
     {"fleet"},
 )
 
