@@ -26,8 +26,8 @@ from autotune.models import is_model_directory, model_config
 from autotune.occupancy import hold_gpus
 from autotune.records import Configuration, RunRecord
 from autotune.session import EngineSession
+from autotune.vocabulary import OWN_SOURCE
 
-SOURCE = "autotune"
 _NOTE_CHARS, _SAME_WORDS = 1500, 80
 _TAIL_CHARS = 100_000
 
@@ -169,7 +169,7 @@ class Bench:
         outcome: Mapping[str, Any],
     ) -> RunRecord:
         outcome = dict(outcome)
-        environment = snapshot() | {"measuring_tool": SOURCE, "seed": self.settings.seed}
+        environment = snapshot() | {"measuring_tool": OWN_SOURCE, "seed": self.settings.seed}
         environment |= outcome.pop("circumstances", {})
         if config.trust_remote_code:
             environment["trust_remote_code"] = True
@@ -186,7 +186,7 @@ class Bench:
             engine_facts["kv_cache_tokens"] = started.kv_cache_tokens
         return RunRecord(
             **{f.name: getattr(configuration, f.name) for f in dataclasses.fields(configuration)},
-            source=SOURCE,
+            source=OWN_SOURCE,
             session_id=self.settings.session_id,
             purpose=self.settings.purpose,
             environment=environment,

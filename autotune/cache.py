@@ -17,10 +17,12 @@ from autotune.columns import from_columns, seal, to_columns, unseal
 from autotune.errors import InvalidRecordError, StoreError
 from autotune.file_names import file_name
 from autotune.records import RunRecord
+from autotune.sampling import spread_over
 
 DEFAULT_DIRECTORY = Path("mlruns")
 _COLUMNS, _TAIL = "columns-", "tail-"
 _LONGEST_TAIL = 2**20
+_SAMPLE = 600
 _TRIES = 3
 
 
@@ -41,12 +43,13 @@ class RecordCache:
     """The cache of one store: a file of columns a model, and what was added since as JSON lines.
 
     An index names each model's file. Files are named by their content, so that readers see the old
-    cache or the new one, never a part.
+    cache or the new one, never a part. A sample of all models' runs is kept beside them.
     """
 
     def __init__(self, directory: Path) -> None:
         self._folder = directory / "cache"
         self.path = self._folder / "index.json"
+        self._sample = self._folder / "sample.jsonl"
 
     def read(self, *, model: str | None = None) -> list[RunRecord] | None:
         """Return the cached records, or ``None`` when there is no usable cache.
@@ -67,6 +70,14 @@ class RecordCache:
                     return None
         return None
 
+    def sample(self) -> list[RunRecord]:
+        """Return some runs of every landscape; of what was added last there may be more."""
+        runs = []
+        for line in _lines(self._sample):
+            with contextlib.suppress(InvalidRecordError):
+                runs.append(from_json_line(line))
+        return runs
+
     def extend(self, records: Iterable[RunRecord]) -> bool:
         """Add records that were written to the store; false when there is no cache to add to.
 
@@ -84,6 +95,10 @@ class RecordCache:
                         file.write(text)
                     if self._tail_path(model).stat().st_size > _LONGEST_TAIL:
                         self._fold(model)
+                with self._sample.open("a", encoding="utf-8") as file:
+                    file.write("".join(lines.values()))
+                if self._sample.stat().st_size > _LONGEST_TAIL:
+                    self._write_sample(self.sample())
         except OSError:
             self.drop()
         return True
@@ -98,6 +113,7 @@ class RecordCache:
             with self._changing():
                 index = {model: self._write(model, rows) for model, rows in by_model.items()}
                 write_atomically(self.path, seal(index))
+                self._write_sample(records)
                 for path in self._folder.glob(f"{_TAIL}*"):
                     kept = [line for line in _lines(path) if _is_other(line, held)]
                     write_atomically(path, "".join(line + "\n" for line in kept))
@@ -136,6 +152,10 @@ class RecordCache:
         name = f"{_COLUMNS}{file_name(model)}-{digest}.json"
         write_atomically(self._folder / name, text)
         return name
+
+    def _write_sample(self, records: Sequence[RunRecord]) -> None:
+        chosen = spread_over(records, _SAMPLE)
+        write_atomically(self._sample, "".join(to_json_line(r) + "\n" for r in chosen))
 
     def _fold(self, model: str) -> None:
         """Put what was added of one model into its file; the others are left alone."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from autotune.records import RECORD_FIELDS, RunRecord
 
-_VERSION = 3
+_VERSION = 4
 
 
 def seal(values: Mapping[str, Any]) -> str:

@@ -54,19 +54,10 @@ def supply(folder: Path, given: Mapping[str, int]) -> Supply:
     return Supply(records=tuple(records), given=counts)
 
 
-def reference_runs_of(uri: str, model: str) -> list[RunRecord]:
-    """Return a model's runs that the store will be given when it is first opened."""
+def reference_runs(uri: str) -> list[RunRecord]:
+    """Return the runs that the store will be given when it is first opened."""
     folder = reference_folder(uri)
-    if folder is None:
-        return []
-    mentioned = f'"{model}"'
-    return [
-        record
-        for path in sorted(folder.rglob("*.jsonl"))
-        if mentioned in path.read_text(encoding="utf-8")
-        for record in read_journal(path)
-        if record.model == model
-    ]
+    return [] if folder is None else list(supply(folder, {}).records)
 
 
 def study_tags_of(record: RunRecord, note: str) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The closed sets of a record's texts, and its measures' names as vLLM's benchmarks have them."""
 
+# What measured a run: this project, or another whose name its importer gives.
+OWN_SOURCE = "autotune"
 ENGINES = ("vllm", "hf", "trtllm", "sglang", "tgi")
 # A closed batch hands all prompts over at once, a stream keeps so many in flight in the engine's
 # own process, serving does so through its HTTP server.

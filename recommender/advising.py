@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from autotune.gpus import find_gpu
 from autotune.models import is_model_directory
 from autotune.spec import Slo, Workload
 from recommender import ledger
@@ -49,7 +50,8 @@ def advise(
         prices=prices,
         **options,
     )
-    made = recommend(query, context.predictor, context.known)
+    known = context.evidence(find_gpu(query.target_gpu).name, query.engines)
+    made = recommend(query, context.predictor, known)
     ledger.save(made, context.directory)
     if log:
         from autotune.tracking import Store

@@ -9,6 +9,7 @@ from autotune.errors import InvalidConfigError
 from autotune.gpus import find_gpu
 from autotune.models import find_model
 from autotune.records import Configuration, RunRecord
+from recommender.blas import one_blas_thread
 from recommender.candidates import enumerate_configurations
 from recommender.confirmation import Confirmation
 from recommender.contest import Contest
@@ -18,6 +19,7 @@ from recommender.query import Query
 from recommender.recommend import Recommendation
 
 
+@one_blas_thread()
 def confirm(
     recommendation: Recommendation,
     device: Device,

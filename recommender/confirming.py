@@ -128,7 +128,7 @@ def _confirm(
                 recommendation,
                 device,
                 context.predictor,
-                context.known,
+                context.evidence(recommendation.target_gpu, query.engines),
                 runs=budget.runs,
                 stop_regret=budget.stop_regret,
                 on_run=keep,

@@ -1,13 +1,14 @@
 """What advice rests on: the surrogate in force and the runs known of a model, without MLflow."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.cache import RecordCache, store_directory
 from autotune.local_models import identify_model, remember_recorded
 from autotune.records import RunRecord
-from autotune.reference_runs import reference_runs_of
+from autotune.reference_runs import reference_runs
+from recommender.beside import beside
 from recommender.predictor import PRETRAINED, Predictor
 
 CHAMPION = "champion"
@@ -15,12 +16,17 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The surrogate, the known runs of one model, and the store's directory."""
+    """The surrogate, the known runs of one model, some of others, and the store's directory."""
 
     model: str
     predictor: Predictor
     known: tuple[RunRecord, ...]
+    others: tuple[RunRecord, ...]
     directory: Path
+
+    def evidence(self, gpu: str, engines: Collection[str]) -> list[RunRecord]:
+        """Return what corrects predictions for a GPU: the model's runs, and others' beside them."""
+        return [*self.known, *beside(self.known, self.others, gpu=gpu, engines=engines)]
 
 
 def open_context(model: str, tracking_uri: str) -> Context:
@@ -35,9 +41,13 @@ def open_context(model: str, tracking_uri: str) -> Context:
     """
     directory = store_directory(tracking_uri)
     name = recorded_name(model, directory)
-    known = known_runs(tracking_uri, name)
+    known, others = _runs(tracking_uri, name)
     return Context(
-        model=name, predictor=load_predictor(directory), known=tuple(known), directory=directory
+        model=name,
+        predictor=load_predictor(directory),
+        known=tuple(known),
+        others=tuple(others),
+        directory=directory,
     )
 
 
@@ -65,14 +75,23 @@ def known_runs(tracking_uri: str, model: str) -> Sequence[RunRecord]:
 
     Of a store that does not exist yet, the runs that it will be given when it is first opened.
     """
-    cached = RecordCache(store_directory(tracking_uri)).read(model=model)
-    if cached is not None:
-        return cached
-    if not has_store(tracking_uri):
-        return reference_runs_of(tracking_uri, model)
-    from autotune.tracking import Store
+    return _runs(tracking_uri, model)[0]
 
-    return [record for record in Store(tracking_uri).read() if record.model == model]
+
+def _runs(tracking_uri: str, model: str) -> tuple[list[RunRecord], list[RunRecord]]:
+    """Return the runs of a model, and some of the others."""
+    cache = RecordCache(store_directory(tracking_uri))
+    known = cache.read(model=model)
+    if known is not None:
+        return known, [run for run in cache.sample() if run.model != model]
+    if has_store(tracking_uri):
+        from autotune.tracking import Store
+
+        runs = Store(tracking_uri).read()
+    else:
+        runs = reference_runs(tracking_uri)
+    known = [run for run in runs if run.model == model]
+    return known, [run for run in runs if run.model != model]
 
 
 def has_store(tracking_uri: str) -> bool:

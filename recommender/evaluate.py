@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
-import threadpoolctl  # type: ignore[import-untyped]
 
 from autotune.errors import InvalidConfigError, SurrogateError
 from autotune.records import ENGINES, RunRecord
 from recommender import surrogate
+from recommender.blas import one_blas_thread
 from recommender.protocols import PROTOCOLS, Case, Protocol, cases_of, hides
 from recommender.replay import Outcome, baselines, play, popular_cases
 
@@ -47,7 +47,7 @@ def evaluate(
             "configurations" + (" on two GPUs" if protocol == "migration" else "")
         )
     # the matrices are small: on shared cores BLAS threads wait for each other most of the time
-    with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         return _table(protocol, _play_all(records, protocol, cases, runs, seed))
 
 

@@ -84,11 +84,17 @@ def _evidence(grounds: Grounds) -> str:
         return f"{own}{last}; confidence {best.confidence}."
     mode = grounds.query.workload.mode
     seen = learned_from(grounds.evidence, best.engine, mode, grounds.gpu, model)
+    others = [r for r in grounds.beside if r.engine == best.engine and r.is_measured]
+    there = sum(r.gpu == grounds.gpu for r in others)
+    corrected = (
+        f"; {len(others)} known runs of others, {there} of them on {grounds.gpu}, correct it"
+    )
     return (
         f"No run of this model is known, so the interval is wide: with {best.engine} in this "
         f"mode the surrogate learned from {seen.n_models} models ({_among(seen.has_model)}) on "
-        f"{seen.n_gpus} GPUs ({_among(seen.has_gpu)}). Three confirmatory runs on the target "
-        f"narrow it (`autotune confirm`). Confidence {best.confidence}."
+        f"{seen.n_gpus} GPUs ({_among(seen.has_gpu)}){corrected * bool(others)}. Three "
+        f"confirmatory runs on the target narrow it (`autotune confirm`). Confidence "
+        f"{best.confidence}."
     )
 
 

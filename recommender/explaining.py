@@ -68,6 +68,7 @@ def explain_recommendation(
     context = open_context(query.model_path or query.model, tracking_uri)
     chosen = made.candidates[:top]
     engines = dict.fromkeys(candidate.engine for candidate in chosen)
+    known = context.evidence(made.target_gpu, query.engines)
     drifts = (version_drift(context.known, engine) for engine in engines)
     return Explanation(
         recommendation=made,
@@ -77,7 +78,7 @@ def explain_recommendation(
                 _configurations(made, chosen),
                 context.predictor,
                 surrogate_directory(context.directory),
-                context.known,
+                known,
             )
         ),
         evidence={
@@ -96,7 +97,7 @@ def explain_recommendation(
                 context.predictor,
                 _configurations(made, made.landscape),
                 made.landscape,
-                context.known,
+                known,
                 query,
             )
         ),

@@ -18,7 +18,7 @@ class Grounds:
         gpu: Catalogue name of the target.
         ranked: What may be recommended, best first.
         landscape: Every configuration considered.
-        known: Runs known of the model.
+        known: Runs known of the model; ``beside`` those of other models.
         evidence: The surrogate's constants, which say what it learned from.
         helpful: The runs that would help most; empty unless the evidence is far.
     """
@@ -30,6 +30,7 @@ class Grounds:
     keep: Candidate | None
     migration: Migration | None
     known: Sequence[RunRecord]
+    beside: Sequence[RunRecord]
     evidence: Meta
     helpful: Sequence[Candidate]
 

@@ -89,11 +89,21 @@ class Proof:
         return self.regret_after <= self.regret_bound90 + _ROUNDING
 
 
-def fit_of(predictor: Predictor, rows: Sequence[RunRecord], known: Sequence[RunRecord] = ()) -> Fit:
-    """Return how the predictions meet the completed rows that are not known."""
-    tried = {(run.n_gpus, run.batch_size) for run in known}
+def fit_of(
+    predictor: Predictor,
+    rows: Sequence[RunRecord],
+    run: Sequence[RunRecord] = (),
+    known: Sequence[RunRecord] = (),
+) -> Fit:
+    """Return how the predictions meet the completed rows that were not run.
+
+    Args:
+        run: Those of them that were.
+        known: Runs of other models.
+    """
+    tried = {(row.n_gpus, row.batch_size) for row in run}
     rest = [r for r in rows if r.is_measured and (r.n_gpus, r.batch_size) not in tried]
-    predictions = predictor.predict([row.configuration for row in rest], known)
+    predictions = predictor.predict([row.configuration for row in rest], [*known, *run])
     pairs = [(p, row.output_throughput or 0.0) for p, row in zip(predictions, rest, strict=True)]
     return Fit(
         error=statistics.median(abs(p.output_throughput / real - 1) for p, real in pairs),
@@ -101,17 +111,23 @@ def fit_of(predictor: Predictor, rows: Sequence[RunRecord], known: Sequence[RunR
     )
 
 
-def prove(land: ReferenceLandscape, made: Recommendation, predictor: Predictor) -> Proof:
+def prove(
+    land: ReferenceLandscape,
+    made: Recommendation,
+    predictor: Predictor,
+    known: Sequence[RunRecord] = (),
+) -> Proof:
     """Confirm a recommendation by replay and hold it against the whole landscape.
 
     Args:
-        made: The recommendation for the landscape's query, made with nothing known.
+        made: The recommendation for the landscape's query, made with this known and no more.
+        known: Runs of other models.
 
     Raises:
         InvalidConfigError: When the landscape holds none of its configurations.
         ValueError: When every confirmatory run failed.
     """
-    done = confirm(made, Replay(land.rows), predictor, runs=RUNS)
+    done = confirm(made, Replay(land.rows), predictor, known, runs=RUNS)
     if done.winner is None or done.certificate is None:
         raise ValueError(f"{land.title}: every confirmatory run failed")
     winner = (done.winner.n_gpus, done.winner.batch_size)
@@ -135,13 +151,13 @@ def prove(land: ReferenceLandscape, made: Recommendation, predictor: Predictor) 
         high=best.high,
         realised=land.throughput(cell),
         regret=land.regret(cell),
-        kept_regret=kept_regret(land, predictor),
+        kept_regret=kept_regret(land, predictor, known),
         winner_n_gpus=done.winner.n_gpus,
         winner_batch_size=done.winner.batch_size,
         regret_after=1 - reached / land.best,
         regret_bound90=done.certificate.regret_bound90,
-        before=fit_of(predictor, land.rows),
-        after=fit_of(predictor, land.rows, [run.record for run in done.runs]),
+        before=fit_of(predictor, land.rows, known=known),
+        after=fit_of(predictor, land.rows, [run.record for run in done.runs], known),
         gpu_minutes=confirmation_gpu_s(land, done) / 60,
         grid_gpu_minutes=grid_gpu_s(land, is_restarted=False) / 60,
         restarted_gpu_minutes=grid_gpu_s(land, is_restarted=True) / 60,
@@ -151,11 +167,14 @@ def prove(land: ReferenceLandscape, made: Recommendation, predictor: Predictor) 
 
 
 def kept_regret(
-    land: ReferenceLandscape, predictor: Predictor, source_gpu: str = SOURCE_GPU
+    land: ReferenceLandscape,
+    predictor: Predictor,
+    known: Sequence[RunRecord] = (),
+    source_gpu: str = SOURCE_GPU,
 ) -> float | None:
     """Return the regret of keeping what is predicted to be the best on another GPU.
 
     ``None`` where nothing runs there, or where the target was not measured so.
     """
-    keep = recommend(land.query(source_gpu), predictor).keep_source
+    keep = recommend(land.query(source_gpu), predictor, known).keep_source
     return None if keep is None else land.regret((keep.n_gpus, keep.batch_size))

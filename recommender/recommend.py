@@ -19,6 +19,7 @@ from autotune.models import ModelProfile, find_model
 from autotune.records import Configuration, RunRecord
 from autotune.space import check_lengths
 from recommender.baselines import kept, serving_now, usual
+from recommender.blas import one_blas_thread
 from recommender.candidates import Candidate, enumerate_configurations
 from recommender.deployment import Deployment, deploy
 from recommender.explain import explain
@@ -99,6 +100,7 @@ class Recommendation:
         }
 
 
+@one_blas_thread()
 def recommend(
     query: Query, predictor: Predictor, known: Sequence[RunRecord] = ()
 ) -> Recommendation:
@@ -106,7 +108,7 @@ def recommend(
 
     Args:
         known: Runs known of this model, on any GPU; they correct the predictions, and those on the
-            target replace them.
+            target replace them. Runs of other models in the same harness correct them too.
 
     Raises:
         UsageError: For an unknown model or GPU, and for an objective that lacks its price or power.
@@ -132,7 +134,8 @@ def recommend(
         landscape=landscape,
         keep=keep,
         migration=moved,
-        known=known,
+        known=[run for run in known if run.model == query.model],
+        beside=[run for run in known if run.model != query.model],
         evidence=predictor.meta,
         helpful=_helpful(predictor, questions, landscape, known, query, best),
     )
@@ -150,7 +153,7 @@ def recommend(
         landscape=tuple(landscape),
         explanation=explain(grounds),
         remarks=tuple(text for name in asked if (text := ambiguity(name))),
-        n_known_runs=len(known),
+        n_known_runs=len(grounds.known),
         migration=moved,
     )
 

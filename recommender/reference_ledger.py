@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from autotune.records import RunRecord
 from recommender import surrogate
+from recommender.beside import beside
 from recommender.predictor import Predictor
 from recommender.proof import Fit, Proof, fit_of, prove
 from recommender.recommend import Recommendation, recommend
@@ -16,16 +17,18 @@ from recommender.reference import ReferenceLandscape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """A recommendation made with nothing known, for a landscape measured in full.
+    """A recommendation for a landscape measured in full, of whose model no run is known.
 
     Attributes:
         surrogate: Which one answered; it has learned from ``rows_used`` runs.
+        known: Runs of other models, which it knew.
     """
 
     surrogate: str
     rows_used: int
     land: ReferenceLandscape
     made: Recommendation
+    known: tuple[RunRecord, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was said, JSON-ready; throughputs in tok/s, ``low`` to ``high`` with 90 %."""
@@ -62,23 +65,39 @@ def said(made: Recommendation) -> dict[str, Any]:
     }
 
 
-def advise(name: str, predictor: Predictor, lands: Sequence[ReferenceLandscape]) -> list[Advice]:
-    """Return the recommendation for each landscape, nothing known."""
+def advise(
+    name: str,
+    predictor: Predictor,
+    lands: Sequence[ReferenceLandscape],
+    runs: Sequence[RunRecord] = (),
+) -> list[Advice]:
+    """Return the recommendation for each landscape.
+
+    Args:
+        runs: What is known; those of the landscape's own model are left out.
+    """
     rows_used = int(predictor.meta.summary.get("rows_used", 0))
     return [
         Advice(
             surrogate=name,
             rows_used=rows_used,
             land=land,
-            made=recommend(land.query(), predictor),
+            made=recommend(land.query(), predictor, known := _beside(land, runs)),
+            known=tuple(known),
         )
         for land in lands
     ]
 
 
+def _beside(land: ReferenceLandscape, runs: Sequence[RunRecord]) -> list[RunRecord]:
+    first = land.rows[0]
+    others = [run for run in runs if run.model != first.model]
+    return beside((), others, gpu=first.gpu, engines=[first.engine])
+
+
 def settle(advice: Sequence[Advice], predictor: Predictor) -> list[Proof]:
     """Return what became of each recommendation of one surrogate."""
-    return [prove(item.land, item.made, predictor) for item in advice]
+    return [prove(item.land, item.made, predictor, item.known) for item in advice]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

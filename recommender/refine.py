@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from autotune.bench import SOURCE
 from autotune.errors import SurrogateError
 from autotune.records import RunRecord
+from autotune.vocabulary import OWN_SOURCE
 from recommender import surrogate
 from recommender.anchors import anchors_beside
 from recommender.dataset import Dataset, prepare
@@ -92,7 +92,7 @@ def stages(data: Dataset, prior: Meta) -> dict[str, Dataset]:
     """Return the rows of each stage that has any, in the order of STAGES."""
     learned = {key.rpartition("|")[0] for key in prior.source_effects}
     stage = np.array(
-        [2 if r.source == SOURCE else 0 if r.source in learned else 1 for r in data.records],
+        [2 if r.source == OWN_SOURCE else 0 if r.source in learned else 1 for r in data.records],
         dtype=np.int64,
     )
     return {name: data.take(stage == k) for k, name in enumerate(STAGES) if (stage == k).any()}

@@ -21,7 +21,7 @@ class SurrogateSearch:
 
     Args:
         slo: Latency limits; the chance to meet them weighs each expected improvement.
-        known: Runs known of this model before.
+        known: Runs known before.
     """
 
     def __init__(self, predictor: Predictor, slo: Slo, known: Sequence[RunRecord] = ()) -> None:
@@ -64,6 +64,8 @@ def surrogate_search(tracking_uri: str) -> StrategyFactory:
 
     def create(spec: StudySpec, planned: Sequence[Planned]) -> SurrogateSearch:
         context = open_context(spec.model, tracking_uri)
-        return SurrogateSearch(context.predictor, spec.slo, context.known)
+        asked = planned[0].configuration
+        known = context.evidence(asked.gpu, spec.engines)
+        return SurrogateSearch(context.predictor, spec.slo, known)
 
     return create

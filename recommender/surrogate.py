@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import threadpoolctl  # type: ignore[import-untyped]
 import xgboost
 from numpy.typing import NDArray
 
 from autotune.errors import SurrogateError
 from autotune.records import RunRecord
+from recommender.blas import one_blas_thread
 from recommender.dataset import Dataset, prepare
 from recommender.efficiency import CLASSES, Constants, classes_of, columns, fit_constants
 from recommender.facts import Array
@@ -118,7 +118,7 @@ def fit(records: Sequence[RunRecord], *, seed: int = 0) -> FittedSurrogate:
         SurrogateError: When fewer than ten measured rows can be learned from.
     """
     # small matrices: BLAS threads cost more than they bring, and make sums depend on their number
-    with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         return _fit(records, seed)
 
 

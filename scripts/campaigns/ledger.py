@@ -5,7 +5,8 @@ Usage: scripts/campaigns/ledger.py [--data TABLE] [--leave-one-out] [JOURNAL ...
 
 For each closed-batch landscape of the journals: the recommendation with nothing known (to
 before.json), three confirmatory runs by replay, and what came of it (ledger.json, ledger.md), by
-the shipped surrogate. --data names the table that the shipped surrogate was built from (see
+the shipped surrogate; the same with the other models' reference runs known, as they are to a
+checkout's own store. --data names the table that the shipped surrogate was built from (see
 scripts/build_pretrained.py); with it, a surrogate without the table's rows of the target GPU
 answers too. --leave-one-out (needs --data) also trains on published and reference rows without one
 model at a time. A fit takes up to a minute. Everything is deterministic.
@@ -16,11 +17,17 @@ import json
 from pathlib import Path
 
 from autotune.importers import published
+from autotune.journal import read_journal
 from autotune.records import RunRecord
 from recommender import surrogate
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.proof import Proof
-from recommender.reference import REFERENCE, ReferenceLandscape, reference_landscapes
+from recommender.reference import (
+    REFERENCE,
+    ReferenceLandscape,
+    measured_journals,
+    reference_landscapes,
+)
 from recommender.reference_ledger import Advice, advise, leave_one_out, settle, to_dict
 from recommender.reference_plots import draw_landscape, draw_predicted
 from recommender.reference_report import markdown
@@ -65,9 +72,15 @@ def main() -> None:
     lands = reference_landscapes(options.journals or sorted(REFERENCE.glob("*.jsonl")))
     table = [] if options.data is None else published.read(options.data).records
     advice, proofs = {}, {}
-    for name, predictor in predictors(options.surrogate, table, lands).items():
+    answering = predictors(options.surrogate, table, lands)
+    for name, predictor in answering.items():
         advice[name] = advise(name, predictor, lands)
         proofs[name] = settle(advice[name], predictor)
+    first = next(iter(answering))
+    measured = [run for path in measured_journals() for run in read_journal(path)]
+    beside = f"{first}, other models' reference runs known"
+    advice[beside] = advise(beside, answering[first], lands, measured)
+    proofs[beside] = settle(advice[beside], answering[first])
     left_out = leave_one_out(table, lands) if options.leave_one_out else []
     options.output.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(item.to_dict()) for items in advice.values() for item in items]
@@ -77,7 +90,6 @@ def main() -> None:
     (options.output / "ledger.json").write_text(document, encoding="utf-8")
     text = markdown(proofs, left_out)
     (options.output / "ledger.md").write_text(text, encoding="utf-8")
-    first = next(iter(advice))
     draw(advice[first], proofs[first], options.pictures)
     print(text)
 

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 
-from autotune.bench import SOURCE
 from autotune.cli import main
 from autotune.tracking import Store
+from autotune.vocabulary import OWN_SOURCE
 from recommender.champion import return_to_shipped, version_in_force
 from recommender.context import load_predictor
 from recommender.features import FEATURE_NAMES
@@ -43,11 +43,11 @@ def train(uri: str) -> Command:
 
 
 def own_runs(gpu: str, factor: float) -> list:
-    drafts = [record(source=SOURCE, gpu=gpu, batch_size=2**k) for k in range(10)]
+    drafts = [record(source=OWN_SOURCE, gpu=gpu, batch_size=2**k) for k in range(10)]
     said = SHIPPED.predict([draft.configuration for draft in drafts])
     return [
         record(
-            source=SOURCE,
+            source=OWN_SOURCE,
             gpu=gpu,
             batch_size=draft.batch_size,
             output_throughput=prediction.output_throughput * factor,

@@ -100,3 +100,24 @@ def test_writing_replaces_the_whole_file_and_leaves_no_part(tmp_path: Path) -> N
     write_atomically(path, "new")
     assert path.read_text() == "new"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_sample_of_all_models_is_at_hand(tmp_path: Path) -> None:
+    cache = RecordCache(tmp_path)
+    assert cache.sample() == []
+    cache.replace(RECORDS[:2])
+    cache.extend(RECORDS[2:])
+    assert cache.sample() == RECORDS
+    sample = tmp_path / "cache" / "sample.jsonl"
+    sample.write_text(sample.read_text() + '{"cut off')
+    assert cache.sample() == RECORDS
+
+
+def test_the_sample_does_not_grow_with_the_store(tmp_path: Path) -> None:
+    cache = RecordCache(tmp_path)
+    cache.replace([record(batch_size=size) for size in range(1, 1001)])
+    assert len(cache.sample()) == 600
+    for start in range(2000, 2600, 100):
+        cache.extend([record(batch_size=start + i, notes="x" * 2_000) for i in range(100)])
+    assert len(cache.sample()) <= 1200
+    assert (tmp_path / "cache" / "sample.jsonl").stat().st_size < 2**20

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from autotune.bench import SOURCE
 from autotune.records import RunRecord
+from autotune.vocabulary import OWN_SOURCE
 from recommender.duel import fight
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.refine import refine
@@ -16,11 +16,11 @@ SHIPPED = Predictor.load(PRETRAINED)
 
 def own_runs(factor: float, **changes: object) -> list[RunRecord]:
     """Return ten runs at a factor of what the shipped surrogate says."""
-    drafts = [record(source=SOURCE, batch_size=2**k, **changes) for k in range(10)]
+    drafts = [record(source=OWN_SOURCE, batch_size=2**k, **changes) for k in range(10)]
     said = SHIPPED.predict([draft.configuration for draft in drafts])
     return [
         record(
-            source=SOURCE,
+            source=OWN_SOURCE,
             batch_size=draft.batch_size,
             **changes | {"output_throughput": prediction.output_throughput * factor},
         )

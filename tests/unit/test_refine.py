@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotune.bench import SOURCE
 from autotune.errors import SurrogateError
 from autotune.gpus import load_gpus
 from autotune.models import catalogue_names
 from autotune.records import Configuration, RunRecord
+from autotune.vocabulary import OWN_SOURCE
 from recommender.dataset import prepare
 from recommender.meta import META_FILE, read_surrogate
 from recommender.predictor import PRETRAINED, Predictor
@@ -92,7 +92,7 @@ def other_peoples_runs(n: int) -> list[RunRecord]:
 @pytest.mark.parametrize("n_others", [0, 16_000])
 def test_ten_own_runs_help_and_are_never_drowned(engine: str, n_others: int) -> None:
     sizes = [2**k for k in range(10)] + [3 * 2**k for k in range(8)]
-    drafts = [record(source=SOURCE, engine=engine, batch_size=size) for size in sizes]
+    drafts = [record(source=OWN_SOURCE, engine=engine, batch_size=size) for size in sizes]
     pairs = zip(drafts, speeds(SHIPPED, [d.configuration for d in drafts]), strict=True)
     rows = [
         dataclasses.replace(draft, output_throughput=speed * 0.6, run_key=None)
@@ -106,12 +106,12 @@ def test_ten_own_runs_help_and_are_never_drowned(engine: str, n_others: int) -> 
 
 def test_the_users_runs_are_taught_last() -> None:
     known = next(iter(SHIPPED.meta.source_effects)).rpartition("|")[0]
-    rows = [record(source=source) for source in (SOURCE, "a colleague", known)]
+    rows = [record(source=source) for source in (OWN_SOURCE, "a colleague", known)]
     parts = stages(prepare(rows), SHIPPED.meta)
     assert [(name, part.records[0].source) for name, part in parts.items()] == [
         ("collections", known),
         ("others", "a colleague"),
-        ("own", SOURCE),
+        ("own", OWN_SOURCE),
     ]
 
 

@@ -1,0 +1,42 @@
+"""A sample of runs has something of every landscape."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.records import RunRecord
+from autotune.sampling import spread_over
+from tests.records import record
+
+MODELS = ("google/gemma-2b", "microsoft/phi-1_5", "Qwen/Qwen3-8B")
+
+
+def runs_of(sizes: list[int]) -> list[RunRecord]:
+    return [
+        record(model=model, batch_size=batch)
+        for model, size in zip(MODELS, sizes, strict=False)
+        for batch in range(1, size + 1)
+    ]
+
+
+@given(sizes=st.lists(st.integers(0, 30), max_size=3), most=st.integers(0, 60))
+def test_room_is_shared_evenly_and_used_up(sizes: list[int], most: int) -> None:
+    runs = runs_of(sizes)
+    chosen = spread_over(runs, most)
+    assert len(chosen) == min(most, len(runs))
+    assert len({run.run_key for run in chosen}) == len(chosen)
+    taken = Counter(run.model for run in chosen)
+    short = [taken[m] for m, n in zip(MODELS, sizes, strict=False) if taken[m] < n]
+    # nobody who could have had more has two less than another
+    assert not short or min(short) >= max(taken.values(), default=0) - 1
+
+
+def test_the_ends_of_a_landscape_are_in() -> None:
+    chosen = spread_over(runs_of([20]), 3)
+    assert [run.batch_size for run in chosen] == [1, 11, 20]
+
+
+def test_what_measured_nothing_or_is_suspect_is_not() -> None:
+    failed = record(status="out_of_memory", output_throughput=None)
+    assert spread_over([failed, record(suspect=True), record()], 5) == [record()]
