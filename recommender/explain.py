@@ -77,24 +77,22 @@ def _excluded(grounds: Grounds) -> str:
 def _evidence(grounds: Grounds) -> str:
     best, model = grounds.best, grounds.query.model
     runs = [r for r in grounds.known if r.is_measured and not r.suspect]
+    others = [r for r in grounds.beside if r.engine == best.engine and r.is_measured]
+    there = sum(r.gpu == grounds.gpu for r in others)
     if runs:
         here = sum(r.gpu == grounds.gpu for r in runs)
         own = f"It rests on {len(runs)} known runs of {model}, {here} of them on {grounds.gpu}"
-        last = ", this configuration among them" if best.status == "measured" else ""
-        return f"{own}{last}; confidence {best.confidence}."
+        more = f", and {len(others)} of other models, {there} of them there" if others else ""
+        last = "; this configuration is among them" if best.status == "measured" else ""
+        return f"{own}{more}{last}; confidence {best.confidence}."
     mode = grounds.query.workload.mode
     seen = learned_from(grounds.evidence, best.engine, mode, grounds.gpu, model)
-    others = [r for r in grounds.beside if r.engine == best.engine and r.is_measured]
-    there = sum(r.gpu == grounds.gpu for r in others)
-    corrected = (
-        f"; {len(others)} known runs of others, {there} of them on {grounds.gpu}, correct it"
-    )
+    more = f"; {len(others)} known runs of others, {there} of them on {grounds.gpu}, correct it"
     return (
         f"No run of this model is known, so the interval is wide: with {best.engine} in this "
         f"mode the surrogate learned from {seen.n_models} models ({_among(seen.has_model)}) on "
-        f"{seen.n_gpus} GPUs ({_among(seen.has_gpu)}){corrected * bool(others)}. Three "
-        f"confirmatory runs on the target narrow it (`autotune confirm`). Confidence "
-        f"{best.confidence}."
+        f"{seen.n_gpus} GPUs ({_among(seen.has_gpu)}){more * bool(others)}. Three confirmatory "
+        f"runs on the target narrow it (`autotune confirm`). Confidence {best.confidence}."
     )
 
 
