@@ -49,7 +49,8 @@ class RecordCache:
     def __init__(self, directory: Path) -> None:
         self._folder = directory / "cache"
         self.path = self._folder / "index.json"
-        self._sample = self._folder / "sample.jsonl"
+        # No name of runs to import: a folder that is imported may hold a store.
+        self._sample = self._folder / "sample.lines"
 
     def read(self, *, model: str | None = None) -> list[RunRecord] | None:
         """Return the cached records, or ``None`` when there is no usable cache.

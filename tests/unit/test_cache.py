@@ -108,7 +108,7 @@ def test_a_sample_of_all_models_is_at_hand(tmp_path: Path) -> None:
     cache.replace(RECORDS[:2])
     cache.extend(RECORDS[2:])
     assert cache.sample() == RECORDS
-    sample = tmp_path / "cache" / "sample.jsonl"
+    sample = tmp_path / "cache" / "sample.lines"
     sample.write_text(sample.read_text() + '{"cut off')
     assert cache.sample() == RECORDS
 
@@ -120,4 +120,4 @@ def test_the_sample_does_not_grow_with_the_store(tmp_path: Path) -> None:
     for start in range(2000, 2600, 100):
         cache.extend([record(batch_size=start + i, notes="x" * 2_000) for i in range(100)])
     assert len(cache.sample()) <= 1200
-    assert (tmp_path / "cache" / "sample.jsonl").stat().st_size < 2**20
+    assert (tmp_path / "cache" / "sample.lines").stat().st_size < 2**20
