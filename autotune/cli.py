@@ -25,7 +25,7 @@ from autotune.options import (
     train_options,
     workload_options,
 )
-from autotune.terminal import AutotuneGroup, echo_json, hint, show, terminable
+from autotune.terminal import AutotuneGroup, echo_json, echo_remarks, hint, show, terminable
 
 if TYPE_CHECKING:
     from autotune.spec import StudySpec
@@ -313,8 +313,7 @@ def evaluate(
 
     with busy("fitting without each fold, then choosing in it"):
         done = evaluate_data(data, tracking_uri, protocol=protocol, engine=engine)
-    for remark in done.remarks:
-        click.echo(remark, err=True)
+    echo_remarks(done.remarks)
     if as_json:
         echo_json(done.rows)
     else:
@@ -461,8 +460,7 @@ def confirm(
                 knobs=knobs_by_engine(knobs),
                 fleet=fleet,
             )
-    for remark in made.remarks:
-        click.echo(remark, err=True)
+    echo_remarks(made.remarks)
     if as_json:
         echo_json(made.to_dict())
     else:
@@ -653,8 +651,7 @@ def _confirm_here(
 
     with terminable():
         made = confirm_here(recommendation_id, tracking_uri, runs=runs)
-    for remark in made.remarks:
-        click.echo(remark, err=True)
+    echo_remarks(made.remarks)
     if not quiet:
         show(confirmation_view(made))
     return made.to_dict()

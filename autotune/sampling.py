@@ -14,7 +14,7 @@ def spread_over(runs: Sequence[RunRecord], most: int) -> list[RunRecord]:
     landscapes: dict[Hashable, list[RunRecord]] = defaultdict(list)
     for run in runs:
         if run.is_measured and not run.suspect:
-            landscapes[_landscape(run)].append(run)
+            landscapes[landscape_of(run)].append(run)
     rooms = _rooms([len(members) for members in landscapes.values()], most)
     return [
         run
@@ -23,7 +23,8 @@ def spread_over(runs: Sequence[RunRecord], most: int) -> list[RunRecord]:
     ]
 
 
-def _landscape(run: RunRecord) -> Hashable:
+def landscape_of(run: RunRecord) -> tuple[Hashable, ...]:
+    """Return what GPU counts and batch sizes vary within: one model on one GPU in one harness."""
     return (run.source, run.engine, run.mode, run.model, run.gpu)
 
 

@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -62,6 +62,12 @@ def _without(package: str | None) -> str | None:
 def echo_json(value: Any) -> None:
     """Print a result as JSON."""
     click.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def echo_remarks(remarks: Iterable[str]) -> None:
+    """Print what else the user should know, a sentence a line, on standard error."""
+    for remark in remarks:
+        click.echo(remark, err=True)
 
 
 def show(view: Any) -> None:

@@ -16,6 +16,9 @@ from recommender.replicas import replicas_of
 # vLLM's default of max_num_seqs on large GPUs is 1024; a pipeline's batch is padded and held whole.
 MAX_BATCH = {"vllm": 1024, "hf": 512}
 
+# engine, GPUs and batch size
+Place = tuple[str, int, int]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -112,6 +115,11 @@ def cell(configuration: Configuration) -> tuple[object, ...]:
         replicas_of(configuration),
         *configuration.workload_knobs.items(),
     )
+
+
+def place_of(of: Candidate | Configuration) -> Place:
+    """Return where one is among a query's configurations."""
+    return (of.engine, of.n_gpus, of.batch_size)
 
 
 def may_be_same_format(one: str | None, other: str | None) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from autotune.records import Configuration, RunRecord
 from recommender.acquisition import next_run
-from recommender.candidates import Candidate
+from recommender.candidates import Candidate, place_of
 from recommender.certificate import Certificate, best_bound90, regret_bound90
 from recommender.confirmation import ConfirmedRun
 from recommender.facts import Array
@@ -12,8 +12,6 @@ from recommender.joint import correlation
 from recommender.predictor import Predictor
 from recommender.pricing import price
 from recommender.recommend import Recommendation, rank, score
-
-Place = tuple[str, int, int]
 
 
 class Contest:
@@ -36,7 +34,7 @@ class Contest:
         self._questions = questions
         self._predictor = predictor
         self._evidence = list(known)
-        self._index = {_place(question): i for i, question in enumerate(questions)}
+        self._index = {place_of(question): i for i, question in enumerate(questions)}
         self._completed: dict[int, bool] = {}
         self._believe()
 
@@ -82,11 +80,11 @@ class Contest:
         return ("kept" if following == kept else "challenger"), following
 
     def _first(self) -> int:
-        recommended = self._index.get(_place(self._made.best))
+        recommended = self._index.get(place_of(self._made.best))
         if recommended is not None:
             return recommended
         feasible = [candidate for candidate in self._candidates if candidate.is_feasible]
-        return self._index[_place(rank(feasible or self._candidates, self._made.query)[0])]
+        return self._index[place_of(rank(feasible or self._candidates, self._made.query)[0])]
 
     @property
     def winner(self) -> Candidate | None:
@@ -130,7 +128,7 @@ class Contest:
 
     def _kept(self) -> int | None:
         keep = self._made.keep_source
-        return None if keep is None else self._index.get(_place(keep))
+        return None if keep is None else self._index.get(place_of(keep))
 
     def _left(self) -> list[int]:
         return [i for i in range(len(self._questions)) if i not in self._completed]
@@ -166,7 +164,3 @@ def _worth(candidate: Candidate, objective: str) -> float:
     """Return the score, weighed by the chance to meet the latency limits."""
     value = score(candidate, objective)
     return value if objective == "goodput" else value * candidate.p_within_limits
-
-
-def _place(candidate: Candidate | Configuration) -> Place:
-    return (candidate.engine, candidate.n_gpus, candidate.batch_size)

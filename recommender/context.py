@@ -41,12 +41,16 @@ def open_context(model: str, tracking_uri: str) -> Context:
     """
     directory = store_directory(tracking_uri)
     name = recorded_name(model, directory)
-    known, others = _runs(tracking_uri, name)
+    cache = RecordCache(directory)
+    known = cache.read(model=name)
+    runs = _uncached(tracking_uri) if known is None else cache.sample()
+    if known is None:
+        known = [run for run in runs if run.model == name]
     return Context(
         model=name,
         predictor=load_predictor(directory),
         known=tuple(known),
-        others=tuple(others),
+        others=tuple(run for run in runs if run.model != name),
         directory=directory,
     )
 
@@ -75,23 +79,19 @@ def known_runs(tracking_uri: str, model: str) -> Sequence[RunRecord]:
 
     Of a store that does not exist yet, the runs that it will be given when it is first opened.
     """
-    return _runs(tracking_uri, model)[0]
+    cached = RecordCache(store_directory(tracking_uri)).read(model=model)
+    if cached is not None:
+        return cached
+    return [run for run in _uncached(tracking_uri) if run.model == model]
 
 
-def _runs(tracking_uri: str, model: str) -> tuple[list[RunRecord], list[RunRecord]]:
-    """Return the runs of a model, and some of the others."""
-    cache = RecordCache(store_directory(tracking_uri))
-    known = cache.read(model=model)
-    if known is not None:
-        return known, [run for run in cache.sample() if run.model != model]
-    if has_store(tracking_uri):
-        from autotune.tracking import Store
+def _uncached(tracking_uri: str) -> list[RunRecord]:
+    """Return the runs of a store that has no cache."""
+    if not has_store(tracking_uri):
+        return reference_runs(tracking_uri)
+    from autotune.tracking import Store
 
-        runs = Store(tracking_uri).read()
-    else:
-        runs = reference_runs(tracking_uri)
-    known = [run for run in runs if run.model == model]
-    return known, [run for run in runs if run.model != model]
+    return Store(tracking_uri).read()
 
 
 def has_store(tracking_uri: str) -> bool:

@@ -1,7 +1,7 @@
 """RunRecords as a training set: what may be learned from, what is set aside and why."""
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from autotune.errors import (
     UnknownModelError,
 )
 from autotune.records import RunRecord
+from autotune.sampling import landscape_of
 from recommender.facts import Array, Facts, collect
 from recommender.replicas import run_of_one_replica
 from recommender.roofline import peak_throughput
@@ -124,11 +125,6 @@ def is_catalogued(record: RunRecord) -> bool:
     except (UnknownGpuError, UnknownModelError, InvalidModelConfigError, InvalidConfigError):
         return False
     return True
-
-
-def landscape_of(record: RunRecord) -> tuple[Hashable, ...]:
-    """Return what GPU counts and batch sizes vary within: one model on one GPU in one harness."""
-    return (record.source, record.engine, record.mode, record.model, record.gpu)
 
 
 def weights(records: Sequence[RunRecord]) -> Array:

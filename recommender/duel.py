@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from autotune.records import RunRecord
-from recommender.dataset import Dataset, landscape_of, prepare
+from autotune.sampling import landscape_of
+from recommender.dataset import Dataset, prepare
 from recommender.duel_report import Duel, Round, Side
 from recommender.holdouts import HeldOut, held_out_groups
 from recommender.intervals import coverage

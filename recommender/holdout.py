@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.dataset import Dataset, landscape_of
+from autotune.sampling import landscape_of
+from recommender.dataset import Dataset
 from recommender.efficiency import CLASSES, SOURCE_SD
 from recommender.facts import Array, collect
 from recommender.feasibility import Feasibility, fit_feasibility

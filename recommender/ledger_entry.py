@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from autotune.records import Configuration, RunRecord
-from recommender.candidates import Candidate, cell, may_be_same_format
+from recommender.candidates import Candidate, Place, cell, may_be_same_format, place_of
 from recommender.recommend import Recommendation, score
-
-Place = tuple[str, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +109,8 @@ def _values(made: Recommendation, known: Sequence[RunRecord]) -> dict[Place, flo
     for run in known:
         counts = run.is_measured and not run.suspect and cell(run) in per_token
         if counts and may_be_same_format(made.query.dtype, run.dtype):
-            brought[_place(run)].append(per_token[cell(run)] * (run.output_throughput or 0.0))
+            brought[place_of(run)].append(per_token[cell(run)] * (run.output_throughput or 0.0))
     return {place: statistics.fmean(values) for place, values in brought.items()}
-
-
-def _place(of: Candidate | RunRecord) -> Place:
-    return (of.engine, of.n_gpus, of.batch_size)
 
 
 def _per_token(candidate: Candidate, objective: str) -> float:
@@ -124,9 +118,9 @@ def _per_token(candidate: Candidate, objective: str) -> float:
 
 
 def _regret(values: Mapping[Place, float], candidate: Candidate) -> float | None:
-    reached = values.get(_place(candidate))
+    reached = values.get(place_of(candidate))
     return None if reached is None else 1 - reached / max(values.values())
 
 
 def _is_same(one: Candidate, other: Candidate) -> bool:
-    return _place(one) == _place(other)
+    return place_of(one) == place_of(other)

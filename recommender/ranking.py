@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from recommender.acquisition import KEPT_MARGIN, cautious
-from recommender.candidates import Candidate
+from recommender.candidates import Candidate, place_of
 from recommender.query import Query
 
 _WORDS = {
@@ -36,7 +36,7 @@ def prefer_kept(
     to change. Fewer GPUs are one, and so is having measured both.
     """
     first = ranked[0]
-    same = [c for c in ranked if keep is not None and _place(c) == _place(keep)]
+    same = [c for c in ranked if keep is not None and place_of(c) == place_of(keep)]
     if not same or first.n_gpus < same[0].n_gpus or first.status == same[0].status == "measured":
         return list(ranked)
     if worth(same[0], query.objective) < (1 - KEPT_MARGIN) * worth(first, query.objective):
@@ -52,10 +52,6 @@ def worth(candidate: Candidate, objective: str) -> float:
     if candidate.status == "measured":
         return score(candidate, objective)
     return score(candidate, objective) * cautious(candidate) / candidate.output_throughput
-
-
-def _place(candidate: Candidate) -> tuple[str, int, int]:
-    return (candidate.engine, candidate.n_gpus, candidate.batch_size)
 
 
 def score(candidate: Candidate, objective: str) -> float:

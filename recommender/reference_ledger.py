@@ -9,7 +9,8 @@ from typing import Any, Final
 from autotune.records import RunRecord
 from recommender import surrogate
 from recommender.beside import beside
-from recommender.predictor import Predictor
+from recommender.candidates import Candidate
+from recommender.predictor import Prediction, Predictor
 from recommender.proof import Fit, Proof, fit_of, prove
 from recommender.recommend import Recommendation, recommend
 from recommender.reference import ReferenceLandscape
@@ -40,6 +41,15 @@ class Advice:
         }
 
 
+def speeds(told: Candidate | Prediction) -> dict[str, float]:
+    """Return a throughput and its interval, JSON-ready; tok/s."""
+    return {
+        "output_throughput": round(told.output_throughput, 2),
+        "low": round(told.low, 2),
+        "high": round(told.high, 2),
+    }
+
+
 def said(made: Recommendation) -> dict[str, Any]:
     """Return a recommendation and the landscape behind it, JSON-ready; throughputs in tok/s."""
     query = made.query
@@ -47,9 +57,7 @@ def said(made: Recommendation) -> dict[str, Any]:
         {
             "n_gpus": c.n_gpus,
             "batch_size": c.batch_size,
-            "output_throughput": round(c.output_throughput, 2),
-            "low": round(c.low, 2),
-            "high": round(c.high, 2),
+            **speeds(c),
         }
         for c in (made.best, *made.landscape)
     )

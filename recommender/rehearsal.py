@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from autotune.sampling import landscape_of
 from recommender.calibration import ENGINE, GPU, MODEL, Cells, Hyper, oddness, posterior, winsorized
-from recommender.dataset import Dataset, landscape_of
+from recommender.dataset import Dataset
 from recommender.facts import Array
 from recommender.intervals import (
     ALONE,

@@ -1,7 +1,7 @@
 """How the recommended configuration compares: with its neighbours, other engines, what is kept."""
 
 from recommender.acquisition import KEPT_MARGIN
-from recommender.candidates import Candidate
+from recommender.candidates import Candidate, place_of
 from recommender.grounds import Grounds
 from recommender.migration import Migration
 from recommender.ranking import describe, score
@@ -34,7 +34,7 @@ def _plateau(grounds: Grounds) -> str:
 
 def _neighbours(grounds: Grounds) -> str:
     best = grounds.best
-    by_cell = {(c.engine, c.n_gpus, c.batch_size): c for c in grounds.ranked}
+    by_cell = {place_of(c): c for c in grounds.ranked}
     fewer = by_cell.get((best.engine, best.n_gpus // 2, best.batch_size))
     if fewer is None:
         return ""
@@ -68,7 +68,7 @@ def _versus_keep(grounds: Grounds) -> str:
     if not keep.is_feasible:
         fails = "meet the limits" if keep.can_run else "fit"
         return f"The configuration kept from the source, {place(keep)}, would not {fails} here."
-    if (best.engine, best.n_gpus, best.batch_size) == (keep.engine, keep.n_gpus, keep.batch_size):
+    if place_of(best) == place_of(keep):
         return f"It is the very configuration of the source GPU.{_foregone(grounds)}"
     gain = score(best, objective) / score(keep, objective) - 1
     return (

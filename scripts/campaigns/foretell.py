@@ -19,7 +19,7 @@ from autotune.study_options import study_from_options
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.query import Query
 from recommender.recommend import recommend
-from recommender.reference_ledger import said
+from recommender.reference_ledger import said, speeds
 from recommender.replicas import replicas_of
 
 
@@ -65,13 +65,8 @@ def replicated(studies: Path, predictor: Predictor) -> list[dict[str, Any]]:
                 "n_gpus": first.n_gpus,
                 "replicas": replicas_of(first),
                 "landscape": [
-                    {
-                        "batch_size": configuration.batch_size,
-                        "output_throughput": round(said_of.output_throughput, 2),
-                        "low": round(said_of.low, 2),
-                        "high": round(said_of.high, 2),
-                    }
-                    for configuration, said_of in zip(asked, told, strict=True)
+                    {"batch_size": configuration.batch_size, **speeds(prediction)}
+                    for configuration, prediction in zip(asked, told, strict=True)
                 ],
             }
         )
