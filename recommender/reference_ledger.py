@@ -185,6 +185,7 @@ class LeftOut:
 
     journal: str
     model: str
+    gpu: str
     input_len: int
     output_len: int
     fit: Fit
@@ -205,6 +206,7 @@ def leave_one_out(
             LeftOut(
                 journal=land.name,
                 model=model,
+                gpu=land.rows[0].gpu,
                 input_len=land.workload.input_len,
                 output_len=land.workload.output_len,
                 fit=fit_of(predictor, land.rows),
