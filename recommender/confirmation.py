@@ -1,10 +1,12 @@
 """What confirmatory runs said: predicted beside measured, the winner, what is still open."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from autotune.records import RunRecord
-from recommender.candidates import Candidate
+from autotune.wording import outcome
+from recommender.candidates import Candidate, place_of
 from recommender.certificate import Certificate
 from recommender.recommend import Recommendation, score
 
@@ -52,6 +54,19 @@ class Confirmation:
     certificate: Certificate | None
     remarks: tuple[str, ...] = ()
 
+    @property
+    def close_runs(self) -> tuple[ConfirmedRun, ...]:
+        """The runs whose throughput the scatter of the passes does not tell from the winner's.
+
+        By the 95 % intervals of both means; a run of a single pass has none and is not among them.
+        """
+        won = next((r.record for r in self.runs if _is_at(r.record, self.winner)), None)
+        if won is None:
+            return ()
+        return tuple(
+            run for run in self.runs if run.record is not won and _is_close(run.record, won)
+        )
+
     def __repr__(self) -> str:
         return f"<Confirmation of {self.recommendation.recommendation_id}: {self.summary}>"
 
@@ -74,6 +89,11 @@ class Confirmation:
             f"{winner.n_gpus} x {self.recommendation.target_gpu} with {winner.engine} at batch "
             f"size {winner.batch_size}, measured {winner.output_throughput:,.1f} tok/s."
         ]
+        if self.close_runs:
+            parts.append(
+                f"The passes scatter too much to tell it from {self._close}; a longer time budget "
+                "would."
+            )
         if not winner.is_feasible:
             parts.append("No configuration that was run meets the latency limits.")
         if self.certificate is not None:
@@ -85,6 +105,14 @@ class Confirmation:
                 f"predicted {gain:+.1%} of it; another run would tell."
             )
         return " ".join(parts)
+
+    @property
+    def _close(self) -> str:
+        return " and ".join(
+            f"{run.record.n_gpus} x {self.recommendation.target_gpu} with {run.record.engine} at "
+            f"batch size {run.record.batch_size} ({outcome(run.record)})"
+            for run in self.close_runs
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
@@ -107,3 +135,15 @@ class Confirmation:
             ],
             "summary": self.summary,
         }
+
+
+def _is_at(record: RunRecord, winner: Candidate | None) -> bool:
+    return winner is not None and place_of(record.configuration) == place_of(winner)
+
+
+def _is_close(run: RunRecord, won: RunRecord) -> bool:
+    if run.throughput_ci95 is None or won.throughput_ci95 is None:
+        return False
+    measured, best = run.output_throughput or 0.0, won.output_throughput or 0.0
+    scatter = math.hypot(run.throughput_ci95 * measured, won.throughput_ci95 * best)
+    return abs(measured - best) <= scatter

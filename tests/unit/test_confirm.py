@@ -184,6 +184,28 @@ def test_suspect_runs_are_not_replayed(advice: Recommendation) -> None:
         confirm(advice, Replay(rows), PREDICTOR, SOURCE)
 
 
+def test_runs_that_the_scatter_does_not_tell_from_the_winner_are_named(
+    advice: Recommendation,
+) -> None:
+    rows = [dataclasses.replace(row, throughput_ci95=0.15) for row in landscape(64)]
+    done = confirm(advice, Replay(rows), PREDICTOR, SOURCE, runs=len(rows))
+    assert done.winner is not None
+    won = done.winner.output_throughput
+    # a neighbour brings a fifth less, and the two intervals make 19 % of the winner together
+    assert done.close_runs == ()
+    wide = [dataclasses.replace(row, throughput_ci95=0.2) for row in rows]
+    done = confirm(advice, Replay(wide), PREDICTOR, SOURCE, runs=len(rows))
+    assert {run.record.batch_size for run in done.close_runs} == {32, 128}
+    assert f"at batch size 128 ({won / 1.25:.1f} tok/s ±20.0%)" in done.summary
+
+
+def test_a_single_pass_has_no_scatter_to_be_close_by(advice: Recommendation) -> None:
+    rows = [dataclasses.replace(row, throughput_ci95=None) for row in landscape(64)]
+    done = confirm(advice, Replay(rows), PREDICTOR, SOURCE, runs=3)
+    assert done.close_runs == ()
+    assert "scatter" not in done.summary
+
+
 def test_each_record_is_handed_over_as_it_comes(advice: Recommendation) -> None:
     seen: list[RunRecord] = []
     done = confirm(advice, Replay(landscape(64)), PREDICTOR, SOURCE, runs=3, on_run=seen.append)
