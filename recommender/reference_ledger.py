@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from autotune.records import RunRecord
-from recommender import surrogate
-from recommender.beside import beside
 from recommender.candidates import Candidate
+from recommender.left_out import LeftOut, known_beside
 from recommender.predictor import Prediction, Predictor
-from recommender.proof import Fit, Proof, fit_of, prove
+from recommender.proof import Proof, prove
 from recommender.recommend import Recommendation, recommend
 from recommender.reference import ReferenceLandscape
 
@@ -90,17 +89,11 @@ def advise(
             surrogate=name,
             rows_used=rows_used,
             land=land,
-            made=recommend(land.query(), predictor, known := _beside(land, runs)),
+            made=recommend(land.query(), predictor, known := known_beside(land, runs)),
             known=tuple(known),
         )
         for land in lands
     ]
-
-
-def _beside(land: ReferenceLandscape, runs: Sequence[RunRecord]) -> list[RunRecord]:
-    first = land.rows[0]
-    others = [run for run in runs if run.model != first.model]
-    return beside((), others, gpu=first.gpu, engines=[first.engine])
 
 
 def settle(advice: Sequence[Advice], predictor: Predictor) -> list[Proof]:
@@ -177,44 +170,6 @@ def aims(proofs: Sequence[Proof]) -> list[Aim]:
 def _aim(name: str, value: float | None, target: str, check: _Check) -> Aim:
     is_met = None if value is None else check(value)
     return Aim(name=name, value=value, target=target, is_met=is_met)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """How a surrogate that never saw a model predicts it, nothing known."""
-
-    journal: str
-    model: str
-    gpu: str
-    input_len: int
-    output_len: int
-    fit: Fit
-
-
-def leave_one_out(
-    published: Sequence[RunRecord], lands: Sequence[ReferenceLandscape], *, seed: int = 0
-) -> list[LeftOut]:
-    """Train on published and reference runs without one model at a time, and predict that.
-
-    Published runs of the model on other GPUs are left out with it. One fit a model.
-    """
-    rows = [*published, *(row for land in lands for row in land.rows)]
-    found = []
-    for model in sorted({land.rows[0].model for land in lands}):
-        predictor = surrogate.fit([r for r in rows if r.model != model], seed=seed).predictor
-        found += [
-            LeftOut(
-                journal=land.name,
-                model=model,
-                gpu=land.rows[0].gpu,
-                input_len=land.workload.input_len,
-                output_len=land.workload.output_len,
-                fit=fit_of(predictor, land.rows),
-            )
-            for land in lands
-            if land.rows[0].model == model
-        ]
-    return found
 
 
 def to_dict(proofs: Mapping[str, Sequence[Proof]], left_out: Sequence[LeftOut]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from autotune.importers import published
 from autotune.journal import read_journal
 from autotune.records import RunRecord
 from recommender import surrogate
+from recommender.left_out import leave_one_out
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.proof import Proof
 from recommender.reference import (
@@ -28,7 +29,7 @@ from recommender.reference import (
     measured_journals,
     reference_landscapes,
 )
-from recommender.reference_ledger import Advice, advise, leave_one_out, settle, to_dict
+from recommender.reference_ledger import Advice, advise, settle, to_dict
 from recommender.reference_plots import draw_landscape, draw_predicted
 from recommender.reference_report import markdown
 
@@ -81,7 +82,7 @@ def main() -> None:
     beside = f"{first}, other models' reference runs known"
     advice[beside] = advise(beside, answering[first], lands, measured)
     proofs[beside] = settle(advice[beside], answering[first])
-    left_out = leave_one_out(table, lands) if options.leave_one_out else []
+    left_out = leave_one_out(table, lands, measured) if options.leave_one_out else []
     options.output.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(item.to_dict()) for items in advice.values() for item in items]
     before = "[\n" + ",\n".join(lines) + "\n]\n"

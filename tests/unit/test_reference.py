@@ -17,11 +17,12 @@ from recommender.gpu_time import (
     start_gpu_s,
     tpe_search,
 )
+from recommender.left_out import leave_one_out
 from recommender.predictor import PRETRAINED, Predictor
 from recommender.proof import Proof, fit_of, prove
 from recommender.recommend import recommend
 from recommender.reference import ReferenceLandscape, reference_landscapes
-from recommender.reference_ledger import advise, aims, leave_one_out, settle, to_dict
+from recommender.reference_ledger import advise, aims, settle, to_dict
 from recommender.reference_plots import draw_landscape, draw_predicted
 from recommender.reference_report import markdown
 from tests.records import record
@@ -192,10 +193,15 @@ def test_a_left_out_model_is_predicted_by_a_surrogate_that_never_saw_it() -> Non
     runs = synthetic_runs()
     rows = [r for r in runs if r.gpu == "H100-80GB" and r.model == MODELS[0] and r.n_gpus == 1]
     land = ReferenceLandscape(name="made-up", rows=tuple(rows))
-    (left,) = leave_one_out([r for r in runs if r not in rows], [land])
+    others = synthetic_runs(1, models=MODELS[1:], source="autotune")
+    (left,) = leave_one_out([r for r in runs if r not in rows], [land], [*rows, *others])
     assert left.model == MODELS[0]
-    assert left.fit.error < 0.5
-    assert "aim <= 8%" in markdown({"some": [proof_of(made_up())]}, [left])
+    assert left.anew.error < 0.5
+    assert left.taught.error < 0.5
+    assert left.taught != left.anew
+    text = markdown({"some": [proof_of(made_up())]}, [left])
+    assert text.count("aim <= 8%") == 2
+    assert f"H100-80GB {left.taught.error:.1%}" in text
 
 
 def test_pictures_are_drawn(tmp_path: Path) -> None:
