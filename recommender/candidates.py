@@ -122,6 +122,11 @@ def place_of(of: Candidate | Configuration) -> Place:
     return (of.engine, of.n_gpus, of.batch_size)
 
 
+def place_in_words(of: Candidate | Configuration, gpu: str) -> str:
+    """Return where one is, as in "2 x H200 with vllm at batch size 64"."""
+    return f"{of.n_gpus} x {gpu} with {of.engine} at batch size {of.batch_size}"
+
+
 def may_be_same_format(one: str | None, other: str | None) -> bool:
     """Whether two dtypes can be the same: unless both are named and differ."""
     return len({dtype for dtype in (one, other) if dtype not in (None, "auto")}) < 2

@@ -6,7 +6,7 @@ from typing import Any
 
 from autotune.records import RunRecord
 from autotune.wording import outcome
-from recommender.candidates import Candidate, place_of
+from recommender.candidates import Candidate, place_in_words, place_of
 from recommender.certificate import Certificate
 from recommender.recommend import Recommendation, score
 
@@ -60,12 +60,12 @@ class Confirmation:
 
         By the 95 % intervals of both means; a run of a single pass has none and is not among them.
         """
-        won = next((r.record for r in self.runs if _is_at(r.record, self.winner)), None)
-        if won is None:
+        if self.winner is None:
             return ()
-        return tuple(
-            run for run in self.runs if run.record is not won and _is_close(run.record, won)
-        )
+        place = place_of(self.winner)
+        won = next(run.record for run in self.runs if place_of(run.predicted) == place)
+        rest = (run for run in self.runs if run.record is not won)
+        return tuple(run for run in rest if _is_close(run.record, won))
 
     def __repr__(self) -> str:
         return f"<Confirmation of {self.recommendation.recommendation_id}: {self.summary}>"
@@ -83,16 +83,19 @@ class Confirmation:
         """The result in a few sentences."""
         if self.winner is None:
             return "Every confirmatory run failed; see their notes."
-        query, winner = self.recommendation.query, self.winner
+        query, gpu, winner = self.recommendation.query, self.recommendation.target_gpu, self.winner
         parts = [
             f"Winner after {len(self.runs)} run{'s' if len(self.runs) > 1 else ''}: "
-            f"{winner.n_gpus} x {self.recommendation.target_gpu} with {winner.engine} at batch "
-            f"size {winner.batch_size}, measured {winner.output_throughput:,.1f} tok/s."
+            f"{place_in_words(winner, gpu)}, measured {winner.output_throughput:,.1f} tok/s."
         ]
-        if self.close_runs:
+        close = [
+            f"{place_in_words(run.predicted, gpu)} ({outcome(run.record)})"
+            for run in self.close_runs
+        ]
+        if close:
             parts.append(
-                f"The passes scatter too much to tell it from {self._close}; a longer time budget "
-                "would."
+                f"The passes scatter too much to tell it from {' and '.join(close)}; a longer time "
+                "budget would."
             )
         if not winner.is_feasible:
             parts.append("No configuration that was run meets the latency limits.")
@@ -105,14 +108,6 @@ class Confirmation:
                 f"predicted {gain:+.1%} of it; another run would tell."
             )
         return " ".join(parts)
-
-    @property
-    def _close(self) -> str:
-        return " and ".join(
-            f"{run.record.n_gpus} x {self.recommendation.target_gpu} with {run.record.engine} at "
-            f"batch size {run.record.batch_size} ({outcome(run.record)})"
-            for run in self.close_runs
-        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
@@ -135,10 +130,6 @@ class Confirmation:
             ],
             "summary": self.summary,
         }
-
-
-def _is_at(record: RunRecord, winner: Candidate | None) -> bool:
-    return winner is not None and place_of(record.configuration) == place_of(winner)
 
 
 def _is_close(run: RunRecord, won: RunRecord) -> bool:

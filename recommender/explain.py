@@ -1,6 +1,7 @@
 """Why: one paragraph for a person."""
 
 from autotune.limits import describe_limits
+from recommender.candidates import place_in_words
 from recommender.deployment import deploy
 from recommender.drift import version_drift
 from recommender.grounds import Grounds
@@ -36,9 +37,9 @@ def _what(grounds: Grounds) -> str:
     best, work = grounds.best, grounds.query.workload
     verb = "was measured to generate" if best.status == "measured" else "should generate"
     return (
-        f"{grounds.query.model} on {best.n_gpus} x {grounds.gpu} with {best.engine} at batch size "
-        f"{best.batch_size} {verb} {best.output_throughput:,.0f} tok/s for requests of "
-        f"{work.input_len} prompt and {work.output_len} generated tokens "
+        f"{grounds.query.model} on {place_in_words(best, grounds.gpu)} {verb} "
+        f"{best.output_throughput:,.0f} tok/s for requests of {work.input_len} prompt and "
+        f"{work.output_len} generated tokens "
         f"(90 % interval {best.low:,.0f} to {best.high:,.0f})."
     )
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from autotune.records import RunRecord
 from recommender import surrogate
-from recommender.beside import beside
 from recommender.predictor import Predictor
 from recommender.proof import Fit, fit_of
 from recommender.reference import ReferenceLandscape
@@ -54,13 +53,6 @@ def leave_one_out(
     ]
 
 
-def known_beside(land: ReferenceLandscape, runs: Sequence[RunRecord]) -> list[RunRecord]:
-    """Return the runs of other models that correct predictions for a landscape."""
-    first = land.rows[0]
-    others = [run for run in runs if run.model != first.model]
-    return beside((), others, gpu=first.gpu, engines=[first.engine])
-
-
 def _without(
     model: str,
     published: Sequence[RunRecord],
@@ -80,7 +72,7 @@ def _without(
             input_len=land.workload.input_len,
             output_len=land.workload.output_len,
             anew=fit_of(anew, land.rows),
-            taught=fit_of(taught, land.rows, known=known_beside(land, measured)),
+            taught=fit_of(taught, land.rows, known=land.evidence(measured)),
         )
         for land in lands
         if land.rows[0].model == model

@@ -9,6 +9,7 @@ from autotune.errors import InvalidRecordError
 from autotune.journal import read_journal
 from autotune.records import RunRecord
 from autotune.spec import Workload
+from recommender.beside import beside
 from recommender.protocols import score
 from recommender.query import Query
 
@@ -79,6 +80,12 @@ class ReferenceLandscape:
             dtype=first.dtype or "auto",
             workload=self.workload,
         )
+
+    def evidence(self, runs: Sequence[RunRecord]) -> list[RunRecord]:
+        """Return those of other models' runs that correct predictions for it."""
+        first = self.rows[0]
+        others = [run for run in runs if run.model != first.model]
+        return beside((), others, gpu=first.gpu, engines=[first.engine])
 
 
 def measured_journals() -> list[Path]:

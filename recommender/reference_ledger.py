@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from autotune.records import RunRecord
 from recommender.candidates import Candidate
-from recommender.left_out import LeftOut, known_beside
+from recommender.left_out import LeftOut
 from recommender.predictor import Prediction, Predictor
 from recommender.proof import Proof, prove
 from recommender.recommend import Recommendation, recommend
@@ -89,7 +89,7 @@ def advise(
             surrogate=name,
             rows_used=rows_used,
             land=land,
-            made=recommend(land.query(), predictor, known := known_beside(land, runs)),
+            made=recommend(land.query(), predictor, known := land.evidence(runs)),
             known=tuple(known),
         )
         for land in lands

@@ -155,7 +155,12 @@ def _left_out_table(found: Sequence[LeftOut]) -> str:
     return "\n\n".join(
         [
             "Runs of the model on any GPU left out, published ones too.",
-            _listed([_medians(_TAUGHT, found, "taught"), _medians(_ANEW, found, "anew")]),
+            _listed(
+                [
+                    f"{_TAUGHT} {_medians([(item.gpu, item.taught) for item in found])}",
+                    f"{_ANEW} {_medians([(item.gpu, item.anew) for item in found])}",
+                ]
+            ),
             table(header, rows),
         ]
     )
@@ -165,10 +170,10 @@ def _fit_row(fit: Fit) -> tuple[str, str]:
     return percent(fit.error), f"{fit.coverage:.0%}"
 
 
-def _medians(how: str, found: Sequence[LeftOut], field: str) -> str:
+def _medians(found: Sequence[tuple[str, Fit]]) -> str:
+    """Return the median error on each GPU beside its aim."""
     texts = []
-    for gpu in sorted({item.gpu for item in found}):
-        errors = [getattr(item, field).error for item in found if item.gpu == gpu]
-        median = statistics.median(errors)
+    for gpu in sorted({gpu for gpu, _ in found}):
+        median = statistics.median(fit.error for its, fit in found if its == gpu)
         texts.append(f"{gpu} {median:.1%}, {'met' if median <= LEFT_OUT_AIM else 'missed'}")
-    return f"{how} Median error, aim <= {LEFT_OUT_AIM:.0%}: {'; '.join(texts)}."
+    return f"Median error, aim <= {LEFT_OUT_AIM:.0%}: {'; '.join(texts)}."

@@ -9,7 +9,8 @@ the shipped surrogate; the same with the other models' reference runs known, as 
 checkout's own store. --data names the table that the shipped surrogate was built from (see
 scripts/build_pretrained.py); with it, a surrogate without the table's rows of the target GPU
 answers too. --leave-one-out (needs --data) also trains on published and reference rows without one
-model at a time. A fit takes up to a minute. Everything is deterministic.
+model at a time: once anew, once as `autotune train` does, three fits a model. A fit takes up to a
+minute. Everything is deterministic.
 """
 
 import argparse
