@@ -17,12 +17,12 @@ from autotune.columns import from_columns, seal, to_columns, unseal
 from autotune.errors import InvalidRecordError, StoreError
 from autotune.file_names import file_name
 from autotune.records import RunRecord
-from autotune.sampling import spread_over
+from autotune.sampling import sample_of
 
 DEFAULT_DIRECTORY = Path("mlruns")
 _COLUMNS, _TAIL = "columns-", "tail-"
 _LONGEST_TAIL = 2**20
-_SAMPLE = 600
+_LONGEST_SAMPLE = 2**22
 _TRIES = 3
 
 
@@ -98,7 +98,7 @@ class RecordCache:
                         self._fold(model)
                 with self._sample.open("a", encoding="utf-8") as file:
                     file.write("".join(lines.values()))
-                if self._sample.stat().st_size > _LONGEST_TAIL:
+                if self._sample.stat().st_size > _LONGEST_SAMPLE:
                     self._write_sample(self.sample())
         except OSError:
             self.drop()
@@ -155,8 +155,8 @@ class RecordCache:
         return name
 
     def _write_sample(self, records: Sequence[RunRecord]) -> None:
-        chosen = spread_over(records, _SAMPLE)
-        write_atomically(self._sample, "".join(to_json_line(r) + "\n" for r in chosen))
+        lines = (to_json_line(record) + "\n" for record in sample_of(records))
+        write_atomically(self._sample, "".join(lines))
 
     def _fold(self, model: str) -> None:
         """Put what was added of one model into its file; the others are left alone."""

@@ -1,35 +1,51 @@
 """A sample of runs that has something of every landscape."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from typing import Final
 
 from autotune.records import RunRecord
+from autotune.vocabulary import OWN_SOURCE
+
+# Holds every run that comes with a checkout, so that a store that has been opened and one that has
+# not yet been give the same advice.
+MOST_OWN: Final = 1200
+MOST_OTHERS: Final = 600
+
+
+def sample_of(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return at most 1200 measured runs of this harness and 600 of all others.
+
+    This harness's own are what predictions are corrected by unless a model's come from elsewhere.
+    """
+    own = [run for run in runs if run.source == OWN_SOURCE]
+    others = [run for run in runs if run.source != OWN_SOURCE]
+    return [*spread_over(own, MOST_OWN), *spread_over(others, MOST_OTHERS)]
 
 
 def spread_over(runs: Sequence[RunRecord], most: int) -> list[RunRecord]:
     """Return at most so many measured runs, as evenly over landscapes as they allow.
 
     Within a landscape they lie at even distances from the smallest configuration to the largest.
+    In whatever order the runs come, the same are chosen.
     """
-    landscapes: dict[Hashable, list[RunRecord]] = defaultdict(list)
+    landscapes: dict[tuple[str, ...], list[RunRecord]] = defaultdict(list)
     for run in runs:
         if run.is_measured and not run.suspect:
             landscapes[landscape_of(run)].append(run)
-    rooms = _rooms([len(members) for members in landscapes.values()], most)
-    return [
-        run
-        for members, room in zip(landscapes.values(), rooms, strict=True)
-        for run in _evenly(sorted(members, key=_size), room)
-    ]
+    members = [sorted(landscapes[key], key=_size) for key in sorted(landscapes)]
+    rooms = _rooms([len(runs) for runs in members], most)
+    return [run for runs, room in zip(members, rooms, strict=True) for run in _evenly(runs, room)]
 
 
-def landscape_of(run: RunRecord) -> tuple[Hashable, ...]:
+def landscape_of(run: RunRecord) -> tuple[str, ...]:
     """Return what GPU counts and batch sizes vary within: one model on one GPU in one harness."""
     return (run.source, run.engine, run.mode, run.model, run.gpu)
 
 
-def _size(run: RunRecord) -> tuple[int, ...]:
-    return (run.n_gpus, run.input_len or 0, run.output_len or 0, run.batch_size)
+def _size(run: RunRecord) -> tuple[int | str, ...]:
+    size = (run.n_gpus, run.input_len or 0, run.output_len or 0, run.batch_size)
+    return (*size, run.run_key or "", run.started_at or "")
 
 
 def _rooms(sizes: Sequence[int], most: int) -> list[int]:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from autotune.cache import RecordCache, default_uri, store_directory, write_atomically
+from autotune.records import RunRecord
+from autotune.sampling import MOST_OWN
 from tests.records import record
 
 RECORDS = [record(), record(batch_size=16, knobs={"a": 1}), record(model="google/gemma-2b")]
@@ -114,10 +116,14 @@ def test_a_sample_of_all_models_is_at_hand(tmp_path: Path) -> None:
 
 
 def test_the_sample_does_not_grow_with_the_store(tmp_path: Path) -> None:
+    def own(first: int, n: int, notes: str | None = None) -> list[RunRecord]:
+        sizes = range(first, first + n)
+        return [record(source="autotune", batch_size=size, notes=notes) for size in sizes]
+
     cache = RecordCache(tmp_path)
-    cache.replace([record(batch_size=size) for size in range(1, 1001)])
-    assert len(cache.sample()) == 600
-    for start in range(2000, 2600, 100):
-        cache.extend([record(batch_size=start + i, notes="x" * 2_000) for i in range(100)])
-    assert len(cache.sample()) <= 1200
-    assert (tmp_path / "cache" / "sample.lines").stat().st_size < 2**20
+    cache.replace(own(1, 2000))
+    assert len(cache.sample()) == MOST_OWN
+    for first in range(3000, 3600, 100):
+        cache.extend(own(first, 100, "x" * 8_000))
+    assert len(cache.sample()) <= MOST_OWN + 600
+    assert (tmp_path / "cache" / "sample.lines").stat().st_size < 2**22
