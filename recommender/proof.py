@@ -16,7 +16,7 @@ from recommender.reference import ReferenceLandscape
 RUNS: Final = 3
 SOURCE_GPU: Final = "A100-80GB"
 TPE_SEEDS: Final = 20
-_ROUNDING: Final = 1e-9
+ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ class Proof:
     @property
     def is_bound_held(self) -> bool:
         """Whether the winner was as near to the best as its certificate says."""
-        return self.regret_after <= self.regret_bound90 + _ROUNDING
+        return self.regret_after <= self.regret_bound90 + ROUNDING
 
 
 def fit_of(

@@ -13,6 +13,7 @@ from recommender.predictor import Prediction, Predictor
 from recommender.proof import Proof, prove
 from recommender.recommend import Recommendation, recommend
 from recommender.reference import ReferenceLandscape
+from recommender.stopping import Stopping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,11 +173,16 @@ def _aim(name: str, value: float | None, target: str, check: _Check) -> Aim:
     return Aim(name=name, value=value, target=target, is_met=is_met)
 
 
-def to_dict(proofs: Mapping[str, Sequence[Proof]], left_out: Sequence[LeftOut]) -> dict[str, Any]:
+def to_dict(
+    proofs: Mapping[str, Sequence[Proof]],
+    left_out: Sequence[LeftOut] = (),
+    stopping: Mapping[str, Sequence[Stopping]] | None = None,
+) -> dict[str, Any]:
     """Return the whole ledger, JSON-ready.
 
     Args:
         proofs: Surrogate -> its proofs.
+        stopping: Surrogate -> its confirmations that stop early.
     """
     return {
         "surrogates": {
@@ -189,6 +195,10 @@ def to_dict(proofs: Mapping[str, Sequence[Proof]], left_out: Sequence[LeftOut]) 
                 "aims": [dataclasses.asdict(aim) for aim in aims(found)],
             }
             for name, found in proofs.items()
+        },
+        "stopping_early": {
+            name: [dataclasses.asdict(item) for item in found]
+            for name, found in (stopping or {}).items()
         },
         "leave_one_model_out": [dataclasses.asdict(item) for item in left_out],
     }

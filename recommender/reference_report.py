@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from recommender.left_out import LeftOut
-from recommender.proof import SOURCE_GPU, TPE_SEEDS, Fit, Proof
+from recommender.proof import RUNS, SOURCE_GPU, TPE_SEEDS, Fit, Proof
 from recommender.reference_ledger import Aim, aims
+from recommender.stopping import Stopping
 
 LEFT_OUT_AIM: Final = 0.08
 _REMARKS: Final = (
@@ -29,6 +30,11 @@ _TIME_REMARKS: Final = (
     f"mean of {TPE_SEEDS} seeds. It cannot know by itself when to stop.",
 )
 
+_STOPPING_REMARK: Final = (
+    f"Confirmations of at most {RUNS} runs that end once the certificate's 90 % bound on the "
+    "regret is under `--stop-regret`; 0 spends all runs. Times fewer GPU-minutes than restarting a "
+    "grid. No source GPU was named: where one is, the configuration kept from it is run too."
+)
 _TAUGHT: Final = (
     "Taught: fitted to the published runs, then taught the other models' reference runs as "
     "`autotune train` does, and they are known, as in the store of a clone."
@@ -36,11 +42,16 @@ _TAUGHT: Final = (
 _ANEW: Final = "Anew: fitted to published and reference runs at once, nothing known."
 
 
-def markdown(proofs: Mapping[str, Sequence[Proof]], left_out: Sequence[LeftOut]) -> str:
+def markdown(
+    proofs: Mapping[str, Sequence[Proof]],
+    left_out: Sequence[LeftOut] = (),
+    stopping: Mapping[str, Sequence[Stopping]] | None = None,
+) -> str:
     """Return the ledger.
 
     Args:
         proofs: Surrogate -> its proofs.
+        stopping: Surrogate -> its confirmations that stop early.
     """
     weights = sorted({proof.weights for found in proofs.values() for proof in found})
     what = f"All runs: closed batches, {', '.join(weights)} weights."
@@ -49,6 +60,8 @@ def markdown(proofs: Mapping[str, Sequence[Proof]], left_out: Sequence[LeftOut])
         parts += [f"## Surrogate: {name}", _advice_table(found), _aims_table(aims(found))]
     first = next(iter(proofs))
     parts += [f"## GPU-minutes ({first})", _time_table(proofs[first]), _listed(_TIME_REMARKS)]
+    for name, found_early in (stopping or {}).items():
+        parts += [f"## Stopping early ({name})", _stopping_table(found_early), _STOPPING_REMARK]
     if left_out:
         parts += ["## One model left out at a time", _left_out_table(left_out)]
     return "\n\n".join(parts) + "\n"
@@ -129,6 +142,23 @@ def _pace(proofs: Sequence[Proof]) -> str:
         f"Measuring all {n} configurations: {n / once:.1f} a GPU-minute in a session a landscape, "
         f"{n / restarting:.1f} with a restart for each."
     )
+
+
+def _stopping_table(found: Sequence[Stopping]) -> str:
+    header = ["--stop-regret", "runs (mean)", "regret (mean)", "bound held"]
+    header += ["times fewer (median)", "all together"]
+    rows = [
+        [
+            f"{item.stop_regret:g}",
+            f"{item.runs:.1f}",
+            f"{item.regret:.2%}",
+            f"{item.held:.1%}",
+            f"{item.median_times_fewer:.1f}",
+            f"{item.times_fewer:.1f}",
+        ]
+        for item in found
+    ]
+    return table(header, rows)
 
 
 def _aims_table(found: Sequence[Aim]) -> str:

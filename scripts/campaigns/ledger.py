@@ -8,7 +8,8 @@ before.json), three confirmatory runs by replay, and what came of it (ledger.jso
 the shipped surrogate; the same with the other models' reference runs known, as they are to a
 checkout's own store. --data names the table that the shipped surrogate was built from (see
 scripts/build_pretrained.py); with it, a surrogate without the table's rows of the target GPU
-answers too. --leave-one-out (needs --data) also trains on published and reference rows without one
+answers too. What stopping early costs and saves is replayed for the shipped surrogate, both ways.
+--leave-one-out (needs --data) also trains on published and reference rows without one
 model at a time: once anew, once as `autotune train` does, three fits a model. A fit takes up to a
 minute. Everything is deterministic.
 """
@@ -33,6 +34,7 @@ from recommender.reference import (
 from recommender.reference_ledger import Advice, advise, settle, to_dict
 from recommender.reference_plots import draw_landscape, draw_predicted
 from recommender.reference_report import markdown
+from recommender.stopping import stop_early
 
 DOCS = Path(__file__).parents[2] / "docs"
 DRAWN = "h200-vllm-codellama-7b 512/128"
@@ -83,14 +85,18 @@ def main() -> None:
     beside = f"{first}, other models' reference runs known"
     advice[beside] = advise(beside, answering[first], lands, measured)
     proofs[beside] = settle(advice[beside], answering[first])
+    stopping = {
+        name: stop_early([(a.land, a.made, a.known) for a in advice[name]], answering[first])
+        for name in (first, beside)
+    }
     left_out = leave_one_out(table, lands, measured) if options.leave_one_out else []
     options.output.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(item.to_dict()) for items in advice.values() for item in items]
     before = "[\n" + ",\n".join(lines) + "\n]\n"
     (options.output / "before.json").write_text(before, encoding="utf-8")
-    document = json.dumps(to_dict(proofs, left_out), indent=1, allow_nan=False) + "\n"
+    document = json.dumps(to_dict(proofs, left_out, stopping), indent=1, allow_nan=False) + "\n"
     (options.output / "ledger.json").write_text(document, encoding="utf-8")
-    text = markdown(proofs, left_out)
+    text = markdown(proofs, left_out, stopping)
     (options.output / "ledger.md").write_text(text, encoding="utf-8")
     draw(advice[first], proofs[first], options.pictures)
     print(text)

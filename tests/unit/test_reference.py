@@ -1,6 +1,7 @@
 """Advice held against landscapes that were measured in full, here made-up ones."""
 
 import dataclasses
+import statistics
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from recommender.reference import ReferenceLandscape, reference_landscapes
 from recommender.reference_ledger import advise, aims, settle, to_dict
 from recommender.reference_plots import draw_landscape, draw_predicted
 from recommender.reference_report import markdown
+from recommender.stopping import stop_early
 from tests.records import record
 from tests.unit.landscapes import MODELS, synthetic_runs
 
@@ -165,7 +167,7 @@ def test_what_was_not_measured_is_unknown_not_zero() -> None:
     proof = prove(made_up(without=made.best.batch_size), made, PREDICTOR)
     assert proof.batch_size == made.best.batch_size
     assert (proof.realised, proof.regret, proof.is_covered) == (None, None, None)
-    assert "| - |" in markdown({"some": [proof]}, [])
+    assert "| - |" in markdown({"some": [proof]})
 
 
 def test_the_ledger_tells_aims_met_from_aims_missed() -> None:
@@ -175,10 +177,33 @@ def test_the_ledger_tells_aims_met_from_aims_missed() -> None:
     assert found["regret, 0 runs (mean)"].is_met is False
     assert found["error after 3 runs (median)"].value is not None
     assert all(aim.is_met is None for aim in aims([]))
-    text = markdown({"published": proofs}, [])
+    text = markdown({"published": proofs})
     assert text.count("| made-up |") == 4
-    document = to_dict({"published": proofs}, [])
+    document = to_dict({"published": proofs})
     assert len(document["surrogates"]["published"]["rows"]) == 2
+
+
+def test_a_bound_to_stop_at_saves_runs_and_gives_up_no_more_than_it_says() -> None:
+    lands = [made_up(), made_up(level=0.9)]
+    advice = advise("published", PREDICTOR, lands)
+    cases = [(item.land, item.made, item.known) for item in advice]
+    every, early = stop_early(cases, PREDICTOR, (0.0, 0.5))
+    assert every.runs == 3
+    assert early.runs < 3
+    assert early.times_fewer > every.times_fewer
+    assert 0 <= early.regret <= 0.5
+    assert early.held == 1.0
+    proofs = settle(advice, PREDICTOR)
+    assert every.regret == pytest.approx(statistics.fmean(p.regret_after for p in proofs))
+    text = markdown({"published": proofs}, stopping={"published": [every, early]})
+    assert "| 0.5 | 1.0 |" in text
+    document = to_dict({"published": proofs}, stopping={"published": [every, early]})
+    assert [item["runs"] for item in document["stopping_early"]["published"]] == [3, early.runs]
+
+
+def test_without_landscapes_there_is_nothing_to_stop_on() -> None:
+    with pytest.raises(ValueError, match="no landscape"):
+        stop_early([], PREDICTOR)
 
 
 def test_advice_says_what_it_was_before_anything_was_measured() -> None:
