@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autotune.search import StrategyFactory
-    from autotune.spec import StudySpec
-    from autotune.study_result import StudyResult
+    from autotune.schema.study_spec import StudySpec
+    from autotune.study.result import StudyResult
+    from autotune.study.strategies import StrategyFactory
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "run"]
@@ -39,10 +39,10 @@ def run(
     Raises:
         AutotuneError: Before anything is started, for input that cannot run here.
     """
-    from autotune.cache import default_uri
-    from autotune.running import run_study
-    from autotune.spec import StudySpec
-    from autotune.study_options import study_from_options
+    from autotune.schema.study_options import study_from_options
+    from autotune.schema.study_spec import StudySpec
+    from autotune.store.cache import default_uri
+    from autotune.study.run import run_study
 
     if isinstance(study, StudySpec):
         spec = study

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autotune.cache import default_uri
-from autotune.records import RunRecord
-from autotune.spec import MeasurePolicy, Workload
-from recommender.advising import advise
-from recommender.confirmation import Confirmation
-from recommender.recommend import Recommendation
+from autotune.schema.record import RunRecord
+from autotune.schema.study_spec import MeasurePolicy, Workload
+from autotune.store.cache import default_uri
+from recommender.commands.recommend import advise
+from recommender.confirmation.result import Confirmation
+from recommender.recommendation.recommend import Recommendation
 
 
 def recommend(
@@ -70,8 +70,8 @@ def confirm(
     Raises:
         InvalidConfigError: When there is no such recommendation, or it is not for this host.
     """
-    from autotune.importing import read_file
-    from recommender.confirming import confirm_by_records, confirm_here
+    from autotune.importers.run import read_file
+    from recommender.commands.confirm import confirm_by_records, confirm_here
 
     reference = (
         recommendation if isinstance(recommendation, str) else recommendation.recommendation_id

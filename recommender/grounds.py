@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autotune.records import RunRecord
-from recommender.candidates import Candidate
-from recommender.meta import Meta
-from recommender.migration import Migration
-from recommender.query import Query
+from autotune.schema.record import RunRecord
+from recommender.recommendation.candidates import Candidate
+from recommender.recommendation.migration import Migration
+from recommender.recommendation.query import Query
+from recommender.surrogate.artifact import Meta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

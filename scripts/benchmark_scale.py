@@ -20,11 +20,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from autotune.catalog.gpus import load_gpus
+from autotune.catalog.models import catalogue_names, find_model
+from autotune.schema.record import RunRecord
 from benchmark_recommend import measure
-
-from autotune.gpus import load_gpus
-from autotune.models import catalogue_names, find_model
-from autotune.records import RunRecord
 
 ASKED = "meta-llama/Llama-3.1-8B"
 ROOT = Path(__file__).parents[1]
@@ -76,7 +75,7 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, "scripts")
 from benchmark_scale import ONE_STUDY, made_up, seconds
-from autotune.cache import RecordCache
+from autotune.store.cache import RecordCache
 n, cache = int(sys.argv[1]), RecordCache(Path(sys.argv[2]))
 records = list(made_up(n + ONE_STUDY))
 write_s = seconds(lambda: cache.replace(records[:n]))
@@ -86,8 +85,8 @@ print(json.dumps({"rows": n, "write_s": write_s, "one_study_s": one_study_s}))
 DATASET = """
 import sys
 from pathlib import Path
-from autotune.cache import RecordCache
-from recommender.dataset import prepare
+from autotune.store.cache import RecordCache
+from recommender.training.dataset import prepare
 prepare(RecordCache(Path(sys.argv[1])).read() or [])
 """
 
@@ -123,8 +122,8 @@ TRAIN = """
 import sys
 sys.path.insert(0, "scripts")
 from benchmark_scale import made_up
-from recommender.predictor import PRETRAINED
-from recommender.refine import refine
+from recommender.surrogate.predictor import PRETRAINED
+from recommender.training.refine import refine
 refine(list(made_up(int(sys.argv[1]))), PRETRAINED)
 """
 

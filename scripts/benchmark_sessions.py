@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.demo_model import build_demo_model
-from autotune.planning import resolve_host
-from autotune.session import EngineSession
-from autotune.spec import EngineConfig, MeasurePolicy, Workload, parse_counts
+from autotune.engines.demo_model import build_demo_model
+from autotune.runner.session import EngineSession
+from autotune.schema.study_spec import EngineConfig, MeasurePolicy, Workload, parse_counts
+from autotune.study.planning import resolve_host
 
 PRECISE = MeasurePolicy(min_repeats=5, max_repeats=200, target_ci95=0.005, time_budget_s=8.0)
 

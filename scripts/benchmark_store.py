@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from autotune.cache import RecordCache
-from autotune.records import RunRecord
-from autotune.run_layout import metrics_of, params_of
-from autotune.tracking import EXPERIMENT, Store
-from recommender.dataset import prepare
+from autotune.schema.record import RunRecord
+from autotune.store.cache import RecordCache
+from autotune.store.tracking.layout import metrics_of, params_of
+from autotune.store.tracking.store import EXPERIMENT, Store
+from recommender.training.dataset import prepare
 
 MODELS = ("meta-llama/Llama-3.1-8B", "mistralai/Mistral-7B-v0.1", "google/gemma-2b")
 GPUS = ("A100-40GB", "V100-32GB", "H100-80GB", "H200")

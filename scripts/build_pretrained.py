@@ -6,9 +6,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from autotune.importers import published
-from recommender import surrogate
-from recommender.predictor import PRETRAINED
+from autotune.importers.readers.published import published
+from recommender.surrogate.predictor import PRETRAINED
+from recommender.training import fit as surrogate
 
 
 def main() -> None:

@@ -20,16 +20,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autotune.models import model_config
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.reference import (
+from autotune.catalog.models import model_config
+from recommender.surrogate.predictor import PRETRAINED, Predictor
+from research.reference.landscapes import (
     REFERENCE,
     Cell,
     ReferenceLandscape,
     measured_journals,
     reference_landscapes,
 )
-from recommender.side_by_side import closed_batch_throughput, compare, markdown
+from research.reference.side_by_side import closed_batch_throughput, compare, markdown
 
 MODES = ("static", "agg")
 SYSTEMS = {"H200": "h200_sxm", "H100-80GB": "h100_sxm", "A100-80GB": "a100_sxm"}

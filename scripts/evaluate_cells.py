@@ -15,12 +15,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from autotune.importing import read_file
-from autotune.records import RunRecord
-from recommender import surrogate
-from recommender.evaluate import known_runs
-from recommender.predictor import Predictor
-from recommender.protocols import Case, cases_of, hides
+from autotune.importers.run import read_file
+from autotune.schema.record import RunRecord
+from recommender.evaluation.backtest import known_runs
+from recommender.evaluation.protocols import Case, cases_of, hides
+from recommender.surrogate.predictor import Predictor
+from recommender.training import fit as surrogate
 
 FEWEST_ROWS = 9
 

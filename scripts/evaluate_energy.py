@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from autotune.journal import read_journal
-from autotune.records import RunRecord
-from recommender.energy import joules_per_token, metered_energy
-from recommender.reference import measured_journals
+from autotune.schema.record import RunRecord
+from autotune.store.journal import read_journal
+from recommender.surrogate.energy import joules_per_token, metered_energy
+from research.reference.landscapes import measured_journals
 
 
 def errors(rows: Sequence[RunRecord], known: Sequence[RunRecord]) -> list[float]:

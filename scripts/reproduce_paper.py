@@ -14,15 +14,15 @@ import tempfile
 from pathlib import Path
 
 from autotune.errors import AutotuneError
-from autotune.importers import infpop
-from autotune.importing import import_files
-from autotune.landscape_report import draw_all
-from autotune.pages.document import Document
-from autotune.pages.writing import write_document
-from autotune.tracking import Store
-from recommender.paper import paper_landscapes
-from recommender.paper_gain import harvest
-from recommender.paper_report import paper_report
+from autotune.importers.readers.published import infpop
+from autotune.importers.run import import_files
+from autotune.store.tracking.store import Store
+from autotune.views.pages.document import Document
+from autotune.views.pages.writing import write_document
+from autotune.views.store_report import draw_all
+from research.paper.findings import paper_landscapes
+from research.paper.gain import harvest
+from research.paper.report import paper_report
 
 
 def reproduce(folder: Path, uri: str, output: Path, *, with_recommender: bool) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from recommender.candidates import Candidate
+from recommender.recommendation.candidates import Candidate
 
 
 def candidate(n_gpus: int, batch_size: int, throughput: float, **changes: Any) -> Candidate:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from autotune.demo_model import build_demo_model
-from autotune.gpus import detect_cpu
+from autotune.catalog.gpus import detect_cpu
+from autotune.engines.demo_model import build_demo_model
 from tests.shop import Ran, Shop
 
 # A shared machine is slow at times; that is no finding.

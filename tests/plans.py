@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autotune.bench import Start
-from autotune.journal import Journal, open_journal
-from autotune.planning import Planned
-from autotune.records import CONFIGURATION_FIELDS, Configuration, RunRecord
-from autotune.search import Strategy, create_strategy
-from autotune.spec import EngineConfig, StudySpec, Workload
-from autotune.study import Study
+from autotune.runner.runner import Start
+from autotune.schema.record import CONFIGURATION_FIELDS, Configuration, RunRecord
+from autotune.schema.study_spec import EngineConfig, StudySpec, Workload
+from autotune.store.journal import Journal, open_journal
+from autotune.study.loop import Study
+from autotune.study.planning import Planned
+from autotune.study.strategies import Strategy, create_strategy
 
 MODEL, GPU = "meta-llama/Llama-3.1-8B", "H100-80GB"
 WORKLOAD = Workload(input_len=512, output_len=128)

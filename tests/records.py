@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from autotune.records import RunRecord
+from autotune.schema.record import RunRecord
 
 
 def record(**changes: Any) -> RunRecord:

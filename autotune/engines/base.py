@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from autotune.engine_config import EngineConfig
-from autotune.metrics import Pass
+from autotune.engines.metrics import Pass
+from autotune.schema.engine_config import EngineConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +68,9 @@ class Engine(Protocol):
 
 
 _MODULES = {
-    ("vllm", False): "autotune.engines.vllm",
-    ("vllm", True): "autotune.engines.vllm_server",
-    ("hf", False): "autotune.engines.hf",
+    ("vllm", False): "autotune.engines.vllm.offline.offline",
+    ("vllm", True): "autotune.engines.vllm.offline.server",
+    ("hf", False): "autotune.engines.hf.pipeline.pipeline",
 }
 
 

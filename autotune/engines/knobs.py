@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from autotune.checks import check_choice, check_positive, check_switch
-from autotune.configuration import Knob
-from autotune.engine_config import RUNNABLE_ENGINES, EngineConfig
 from autotune.errors import EngineUnavailableError, InvalidConfigError, did_you_mean
+from autotune.schema.configuration import Knob
+from autotune.schema.engine_config import RUNNABLE_ENGINES, EngineConfig
+from autotune.schema.validation import check_choice, check_positive, check_switch
 
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 HF_KNOBS = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotune.models import is_model_directory, model_config
+from autotune.catalog.models import is_model_directory, model_config
 
 # PyTorch's own format is a pickle, which can run code: never opened, such a model is measured with
 # random weights.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import InvalidRecordError
-from autotune.records import RunRecord
+from autotune.schema.record import RunRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,22 +5,19 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from autotune.errors import InvalidConfigError, UsageError
-from autotune.importers import (
+from autotune.importers.readers.clients import aiperf, guidellm
+from autotune.importers.readers.engines import optimum_benchmark, trtllm, vllm_bench
+from autotune.importers.readers.published import (
     aiconfigurator,
-    aiperf,
-    guidellm,
     infpop,
     llm_inference_bench,
     llm_pilot,
     ml_energy,
-    optimum_benchmark,
     published,
     runs,
-    trtllm,
-    vllm_bench,
 )
 from autotune.importers.base import ImportOptions, ImportResult
-from autotune.importers.heads import Head, Signature, read_head
+from autotune.importers.signatures import Head, Signature, read_head
 
 
 class Reader(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 
 from autotune.errors import InvalidRecordError, UsageError
 from autotune.importers.base import ImportResult, Place, Rejection
-from autotune.records import RunRecord
+from autotune.schema.record import RunRecord
 
 _UNMEASURED = frozenset({"", "nan", "na", "n/a", "none", "null", "-"})
 _ROW_TEXT_KEPT = 10_000

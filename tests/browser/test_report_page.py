@@ -8,11 +8,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from autotune.codec import to_json_line
-from autotune.spec import Workload
-from recommender.advising import advise
-from recommender.confirming import confirm_by_replay
-from recommender.reporting import report
+from autotune.schema.codec import to_json_line
+from autotune.schema.study_spec import Workload
+from recommender.commands.confirm import confirm_by_replay
+from recommender.commands.recommend import advise
+from recommender.commands.reporting import report
 from tests.records import record
 
 Keep = Callable[[str], None]

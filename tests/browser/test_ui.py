@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, expect
 
-from autotune.run_layout import KIND
-from autotune.tracking import EXPERIMENT
-from recommender.registry import MODEL_NAME
+from autotune.store.tracking.layout import KIND
+from autotune.store.tracking.store import EXPERIMENT
+from recommender.training.registry import MODEL_NAME
 from tests.shop import Ran, Shop
 
 Keep = Callable[[str], None]

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autotune.codec import to_csv, to_json_line
-from autotune.importing import ImportOptions
+from autotune.importers.run import ImportOptions
+from autotune.schema.codec import to_csv, to_json_line
 from tests.records import record
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "importers"

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from autotune.engines.knobs import engine_version
+from autotune.engines.prompts.files import resolve_prompts
 from autotune.errors import InvalidConfigError, TrialError
-from autotune.planning import plan
 from autotune.processes import members
-from autotune.prompt_files import resolve_prompts
-from autotune.records import Knob
-from autotune.session import EngineSession
-from autotune.spec import EngineConfig, MeasurePolicy, Slo, StudySpec, Workload
+from autotune.runner.session import EngineSession
+from autotune.schema.record import Knob
+from autotune.schema.study_spec import EngineConfig, MeasurePolicy, Slo, StudySpec, Workload
+from autotune.study.planning import plan
 from tests.passes import on_first_pass
 
 ONCE = MeasurePolicy(min_repeats=1, max_repeats=1)
@@ -301,8 +301,8 @@ def test_vllm_shares_layers_between_ranks(demo_model: Path, cpu: str, folder: Pa
 PARENT = """
 import sys
 from pathlib import Path
-from autotune.session import EngineSession
-from autotune.spec import EngineConfig
+from autotune.runner.session import EngineSession
+from autotune.schema.study_spec import EngineConfig
 
 engine, model, gpu, log = sys.argv[1:]
 config = EngineConfig(engine=engine, model=model, gpu=gpu)

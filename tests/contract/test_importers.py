@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from autotune.codec import to_csv, to_json_line
 from autotune.errors import UsageError
 from autotune.importers.base import ImportResult
-from autotune.importing import (
+from autotune.importers.run import (
     FORMATS,
     ImportedFile,
     detect,
@@ -19,6 +18,7 @@ from autotune.importing import (
     screened,
     set_rejected_aside,
 )
+from autotune.schema.codec import to_csv, to_json_line
 from tests.contract.importer_cases import CASES, RUNS, Case, jsonl, put
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.codec import from_json_line
-from autotune.journal import read_journal
+from autotune.schema.codec import from_json_line
+from autotune.store.journal import read_journal
 from tests.faults.disks import filled, make_read_only, mounted
 from tests.faults.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import SurrogateError
-from autotune.journal import read_journal
-from recommender.meta import META_FILE, TREES_FILE, read_surrogate
-from recommender.predictor import PRETRAINED, Predictor
+from autotune.store.journal import read_journal
+from recommender.surrogate.artifact import META_FILE, TREES_FILE, read_surrogate
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.faults.lightly import Bench, assert_nothing_lost_or_doubled
 
 

@@ -9,10 +9,10 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from autotune.errors import StoreError
-from autotune.journal import read_journal
-from autotune.records import RunRecord
-from autotune.run_layout import RECORD_ID
-from autotune.tracking import EXPERIMENT, Store
+from autotune.schema.record import RunRecord
+from autotune.store.journal import read_journal
+from autotune.store.tracking.layout import RECORD_ID
+from autotune.store.tracking.store import EXPERIMENT, Store
 from tests.faults.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
 from tests.records import record
 from tests.servers import MlflowServer, Proxy, mlflow_server, proxy

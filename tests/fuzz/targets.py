@@ -5,25 +5,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.cache import RecordCache
-from autotune.codec import to_json_line
-from autotune.engine_config import EngineConfig
-from autotune.gpus import find_gpu
-from autotune.importing import read_file, screened, set_rejected_aside
-from autotune.journal import open_journal, read_journal
-from autotune.kept import parse_kept
-from autotune.local_models import identify_model
-from autotune.memory import plan_memory
-from autotune.models import find_model
-from autotune.options import read_settings
-from autotune.prompt_files import read_prompts
-from autotune.spec import StudySpec, parse_counts
-from autotune.study_options import study_from_options
-from autotune.worker_events import GarbledEventError, parse_event
-from recommender.ledger import load
-from recommender.meta import META_FILE, TREES_FILE
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.prices import gather_prices
+from autotune.catalog.gpus import find_gpu
+from autotune.catalog.local_models import identify_model
+from autotune.catalog.memory import plan_memory
+from autotune.catalog.models import find_model
+from autotune.cli.options import read_settings
+from autotune.engines.prompts.files import read_prompts
+from autotune.importers.run import read_file, screened, set_rejected_aside
+from autotune.runner.worker_events import GarbledEventError, parse_event
+from autotune.schema.codec import to_json_line
+from autotune.schema.engine_config import EngineConfig
+from autotune.schema.kept import parse_kept
+from autotune.schema.study_options import study_from_options
+from autotune.schema.study_spec import StudySpec, parse_counts
+from autotune.store.cache import RecordCache
+from autotune.store.journal import open_journal, read_journal
+from recommender.recommendation.costs import gather_prices
+from recommender.reports.ledger import load
+from recommender.surrogate.artifact import META_FILE, TREES_FILE
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.contract.importer_cases import CASES, Case
 from tests.records import record
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autotune.errors import SurrogateError, UsageError
-from autotune.journal import JournalError
+from autotune.store.journal import JournalError
 from tests.fuzz.mutations import nearly
 from tests.fuzz.targets import TARGETS
 

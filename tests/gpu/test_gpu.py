@@ -15,9 +15,9 @@ import pytest
 
 from autotune.engines.knobs import engine_version
 from autotune.errors import GpuBusyError
-from autotune.journal import read_journal
-from autotune.occupancy import hold_gpus, read_uses
 from autotune.processes import members
+from autotune.runner.gpu_lock import hold_gpus, read_uses
+from autotune.store.journal import read_journal
 
 pytestmark = [
     pytest.mark.gpu,

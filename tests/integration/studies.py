@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autotune.bench import Bench
-from autotune.journal import open_journal
-from autotune.records import Configuration, RunRecord
-from autotune.running import bench_settings
-from autotune.search import create_strategy
-from autotune.spec import EngineConfig, MeasurePolicy, StudySpec, Workload
-from autotune.study import Study, plan
+from autotune.runner.runner import Bench
+from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.study_spec import EngineConfig, MeasurePolicy, StudySpec, Workload
+from autotune.store.journal import open_journal
+from autotune.study.loop import Study, plan
+from autotune.study.run import bench_settings
+from autotune.study.strategies import create_strategy
 
 ONCE = MeasurePolicy(min_repeats=1, max_repeats=1)
 

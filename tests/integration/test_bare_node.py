@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from autotune.catalog.gpus import find_gpu
 from autotune.engines.knobs import engine_version
-from autotune.gpus import find_gpu
-from autotune.journal import read_journal
+from autotune.store.journal import read_journal
 from tests.shop import Ran, Shop
 
 pytestmark = pytest.mark.skipif(

@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 
 from autotune.cli import main
-from autotune.codec import to_json_line
-from autotune.tracking import EXPERIMENT
+from autotune.schema.codec import to_json_line
+from autotune.store.tracking.store import EXPERIMENT
 from tests.records import record
 
 SIZES = [2**k for k in range(9)]

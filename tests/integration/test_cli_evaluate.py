@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from autotune.codec import to_json_line
-from recommender.evaluating import evaluation_table
+from autotune.schema.codec import to_json_line
+from recommender.commands.evaluate import evaluation_table
 from tests.integration.conftest import Shop
 from tests.records import record
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.codec import to_json_line
 from autotune.engines.knobs import engine_version
+from autotune.schema.codec import to_json_line
 from tests.integration.conftest import Ran, Shop
 from tests.records import record
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.journal import read_journal
+from autotune.store.journal import read_journal
 from tests.integration.conftest import AUTOTUNE, Shop
 
 RUN = (
@@ -163,6 +163,6 @@ def _workers(shop: Shop) -> list[str]:
             folder = str((entry / "cwd").readlink())
         except OSError:
             continue
-        if "autotune.worker" in command and folder == str(shop.folder):
+        if "autotune.runner.worker" in command and folder == str(shop.folder):
             found.append(command)
     return found

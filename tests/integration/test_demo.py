@@ -13,9 +13,9 @@ import pytest
 from mlflow import MlflowClient
 
 from autotune.engines.knobs import engine_version
-from autotune.run_layout import KIND
-from autotune.tracking import EXPERIMENT, Store
-from recommender.registry import MODEL_NAME
+from autotune.store.tracking.layout import KIND
+from autotune.store.tracking.store import EXPERIMENT, Store
+from recommender.training.registry import MODEL_NAME
 from tests.integration.conftest import AUTOTUNE, Ran, Shop
 
 Demo = tuple[Shop, Ran]

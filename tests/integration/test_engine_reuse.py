@@ -18,8 +18,8 @@ import pytest
 
 from autotune.engines.knobs import engine_version
 from autotune.processes import members
-from autotune.session import EngineSession
-from autotune.spec import EngineConfig, MeasurePolicy, Workload
+from autotune.runner.session import EngineSession
+from autotune.schema.study_spec import EngineConfig, MeasurePolicy, Workload
 
 pytestmark = [
     pytest.mark.slow,

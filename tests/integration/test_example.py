@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.deploying import pipeline_program
+from autotune.views.deployment import pipeline_program
 from tests.records import record
 
 EXAMPLE = Path(__file__).parents[2] / "scripts" / "examples" / "plan_a_move.py"

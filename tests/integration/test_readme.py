@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from autotune.spec import StudySpec
-from autotune.vocabulary import MODES
+from autotune.schema.study_spec import StudySpec
+from autotune.schema.vocabulary import MODES
 from tests.integration.conftest import AUTOTUNE, Shop
 
 ROOT = Path(__file__).parents[2]

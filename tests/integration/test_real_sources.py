@@ -8,7 +8,7 @@ import collections
 import pytest
 
 from autotune.errors import UsageError
-from autotune.importing import read_file, screened
+from autotune.importers.run import read_file, screened
 from tests.shared_data import DATA
 
 RAW = DATA / "raw"

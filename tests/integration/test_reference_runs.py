@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from autotune import reference_runs
-from autotune.codec import to_json_line
-from autotune.records import RunRecord
-from autotune.run_layout import KIND
-from autotune.tracking import EXPERIMENT, Store
+from autotune.schema.codec import to_json_line
+from autotune.schema.record import RunRecord
+from autotune.store import bundled as reference_runs
+from autotune.store.tracking.layout import KIND
+from autotune.store.tracking.store import EXPERIMENT, Store
 from tests.records import record
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 from mlflow import MlflowClient
 
 from autotune.cli import main
-from autotune.landscape_report import MOST_PANELS, report_study
-from autotune.tracking import EXPERIMENT, Store
+from autotune.store.tracking.store import EXPERIMENT, Store
+from autotune.views.store_report import MOST_PANELS, report_study
 from tests.records import record
 
 HERE = "20260101-000000-abcdef"

@@ -7,9 +7,9 @@ import pytest
 from mlflow import MlflowClient
 
 from autotune.engines.knobs import engine_version
-from autotune.journal import read_journal
-from autotune.records import RunRecord
-from autotune.run_layout import KIND
+from autotune.schema.record import RunRecord
+from autotune.store.journal import read_journal
+from autotune.store.tracking.layout import KIND
 from tests.integration.conftest import Ran, Shop
 
 pytestmark = pytest.mark.skipif(

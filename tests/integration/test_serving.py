@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from autotune.demand import MeasurePolicy, Slo, Workload
-from autotune.engine_config import EngineConfig
 from autotune.engines.knobs import engine_version
 from autotune.errors import TrialError
 from autotune.processes import members
-from autotune.session import EngineSession
+from autotune.runner.session import EngineSession
+from autotune.schema.engine_config import EngineConfig
+from autotune.schema.workload import MeasurePolicy, Slo, Workload
 from tests.passes import on_first_pass
 
 pytestmark = [
@@ -192,8 +192,8 @@ def test_a_server_that_cannot_start_says_why_and_leaves_nothing(
 PARENT = """
 import sys
 from pathlib import Path
-from autotune.engine_config import EngineConfig
-from autotune.session import EngineSession
+from autotune.schema.engine_config import EngineConfig
+from autotune.runner.session import EngineSession
 
 model, gpu, log = sys.argv[1:]
 config = EngineConfig(engine="vllm", model=model, gpu=gpu, serving=True)

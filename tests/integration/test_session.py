@@ -11,8 +11,8 @@ import pytest
 
 from autotune.errors import EngineUnavailableError, TrialError
 from autotune.processes import end_group, members
-from autotune.session import EngineSession
-from autotune.spec import EngineConfig
+from autotune.runner.session import EngineSession
+from autotune.schema.study_spec import EngineConfig
 
 
 def open_descriptors() -> set[str]:

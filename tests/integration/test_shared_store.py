@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from autotune.codec import to_json_line
-from autotune.run_layout import RECORD_ID
-from autotune.tracking import EXPERIMENT, Store
+from autotune.schema.codec import to_json_line
+from autotune.store.tracking.layout import RECORD_ID
+from autotune.store.tracking.store import EXPERIMENT, Store
 from tests.faults.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
 from tests.records import record
 from tests.servers import MlflowServer, mlflow_server, postgresql
@@ -60,7 +60,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from autotune.errors import StoreError
-from autotune.syncing import sync_journals
+from autotune.store.transfer import sync_journals
 
 for attempt in range(60):
     try:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from autotune.cache import RecordCache
-from autotune.journal import read_journal
-from autotune.tracking import EXPERIMENT
+from autotune.store.cache import RecordCache
+from autotune.store.journal import read_journal
+from autotune.store.tracking.store import EXPERIMENT
 from tests.integration.conftest import Ran, Shop
 
 LENGTHS = ("--input-len", "16", "--output-len", "4", "--time-budget", "1")

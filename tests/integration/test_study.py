@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from autotune.engines.knobs import engine_version
-from autotune.journal import read_journal
-from autotune.records import RunRecord
-from autotune.spec import Kept, Workload
+from autotune.schema.record import RunRecord
+from autotune.schema.study_spec import Kept, Workload
+from autotune.store.journal import read_journal
 from tests.integration.studies import Follower, run, study_spec
 
 pytestmark = pytest.mark.skipif(
@@ -29,7 +29,7 @@ def workers() -> list[int]:
 
 def is_worker(process: Path) -> bool:
     try:
-        return b"autotune.worker" in (process / "cmdline").read_bytes()
+        return b"autotune.runner.worker" in (process / "cmdline").read_bytes()
     except OSError:
         return False
 

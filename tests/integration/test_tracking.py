@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from autotune.cache import RecordCache
 from autotune.errors import StoreError
-from autotune.records import RunRecord
-from autotune.run_layout import KIND
-from autotune.tracking import EXPERIMENT, Store, redact
+from autotune.schema.record import RunRecord
+from autotune.store.cache import RecordCache
+from autotune.store.tracking.layout import KIND
+from autotune.store.tracking.store import EXPERIMENT, Store, redact
 from tests.records import record
 
 FAILED = {

@@ -10,13 +10,13 @@ from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 
 from autotune.cli import main
-from autotune.tracking import Store
-from autotune.vocabulary import OWN_SOURCE
-from recommender.champion import return_to_shipped, version_in_force
-from recommender.context import load_predictor
-from recommender.features import FEATURE_NAMES
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.registry import MODEL_NAME, PROMOTED_AT, REPLACED, ROLLED_BACK_AT
+from autotune.schema.vocabulary import OWN_SOURCE
+from autotune.store.tracking.store import Store
+from recommender.commands.context import load_predictor
+from recommender.features.encode import FEATURE_NAMES
+from recommender.surrogate.in_force import return_to_shipped, version_in_force
+from recommender.surrogate.predictor import PRETRAINED, Predictor
+from recommender.training.registry import MODEL_NAME, PROMOTED_AT, REPLACED, ROLLED_BACK_AT
 from tests.records import record
 
 # MLflow warns of the type hints of its own XGBoost flavour when it is imported.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autotune.journal import read_journal
+from autotune.store.journal import read_journal
 from tests.faults.lightly import Bench
 
 PLANTED = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.downloading import SOURCES
+from autotune.importers.download import SOURCES
 
 ROOT = Path(__file__).parents[2]
 SOURCE_FILES = sorted(

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from autotune.records import RunRecord
-from recommender.facts import collect
-from recommender.roofline import CONSTANTS, roofline
+from autotune.schema.record import RunRecord
+from recommender.features.roofline import CONSTANTS, roofline
+from recommender.features.table import collect
 
 MODELS = (
     "meta-llama/Llama-2-7b-hf",

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from autotune.cache import RecordCache
-from autotune.spec import Workload
-from recommender import ledger
-from recommender.account import account_for
-from recommender.advising import advise
-from recommender.candidates import configuration_of
-from recommender.explaining import explain_recommendation
-from recommender.explaining_view import explanation_view
-from recommender.features import FEATURE_NAMES, encode
-from recommender.neighbours import learned_from, nearest_measured
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.query import Query
-from recommender.recommend import recommend
-from recommender.surrogate import contributions, load_booster
-from recommender.tables import recommendation_view
+from autotune.schema.study_spec import Workload
+from autotune.store.cache import RecordCache
+from recommender.commands.explain import explain_recommendation
+from recommender.commands.recommend import advise
+from recommender.features.encode import FEATURE_NAMES, encode
+from recommender.recommendation.candidates import configuration_of
+from recommender.recommendation.query import Query
+from recommender.recommendation.recommend import recommend
+from recommender.reports import ledger
+from recommender.reports.attribution import account_for
+from recommender.reports.explaining_view import explanation_view
+from recommender.reports.tables import recommendation_view
+from recommender.surrogate.neighbours import learned_from, nearest_measured
+from recommender.surrogate.predictor import PRETRAINED, Predictor
+from recommender.training.fit import contributions, load_booster
 from tests.records import record
 
 PREDICTOR = Predictor.load(PRETRAINED)

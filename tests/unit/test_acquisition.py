@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.acquisition import (
+from recommender.decision.acquisition import (
     best_expected,
     cautious,
     choose,

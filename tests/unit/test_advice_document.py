@@ -10,19 +10,19 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.charts.model import Lines
 from autotune.cli import main
-from autotune.pages.document import Figure
-from autotune.spec import Slo, Workload
-from recommender import ledger
-from recommender.advice_charts import proof_figures
-from recommender.advice_document import advice_document
-from recommender.asking import recommend_line
-from recommender.confirm import confirm
-from recommender.devices import Replay
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.query import OBJECTIVES, Query
-from recommender.recommend import Recommendation, recommend
+from autotune.schema.study_spec import Slo, Workload
+from autotune.views.charts.model import Lines
+from autotune.views.pages.document import Figure
+from recommender.confirmation._confirm import confirm
+from recommender.confirmation._devices import Replay
+from recommender.recommendation.asking import recommend_line
+from recommender.recommendation.query import OBJECTIVES, Query
+from recommender.recommendation.recommend import Recommendation, recommend
+from recommender.reports import ledger
+from recommender.reports.charts import proof_figures
+from recommender.reports.document import advice_document
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.records import record
 
 QUERIES = st.builds(

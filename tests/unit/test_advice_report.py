@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from autotune.cache import RecordCache
-from autotune.charts import png
 from autotune.errors import InvalidConfigError
-from autotune.pages.document import Figure
-from autotune.records import RunRecord
-from recommender import ledger
-from recommender.confirm import confirm
-from recommender.confirmation import Confirmation
-from recommender.devices import Replay
-from recommender.ledger_entry import entry_of
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.query import Query
-from recommender.recommend import Recommendation, recommend
-from recommender.report import advice_blocks, read_ledger
+from autotune.schema.record import RunRecord
+from autotune.store.cache import RecordCache
+from autotune.views.charts import png
+from autotune.views.pages.document import Figure
+from recommender.confirmation._confirm import confirm
+from recommender.confirmation._devices import Replay
+from recommender.confirmation.result import Confirmation
+from recommender.recommendation.query import Query
+from recommender.recommendation.recommend import Recommendation, recommend
+from recommender.reports import ledger
+from recommender.reports.ledger_entry import entry_of
+from recommender.reports.ledger_summary import advice_blocks, read_ledger
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.records import record
 
 PREDICTOR = Predictor.load(PRETRAINED)

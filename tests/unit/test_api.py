@@ -7,8 +7,8 @@ import pytest
 import autotune
 import recommender
 from autotune.errors import InvalidConfigError, UnknownGpuError
-from autotune.study_result import StudyResult
-from recommender.recommend import Recommendation
+from autotune.study.result import StudyResult
+from recommender.recommendation.recommend import Recommendation
 from tests.records import record
 
 MODEL = "meta-llama/Llama-3.1-8B"
@@ -31,8 +31,8 @@ def made(uri: str) -> Recommendation:
 
 
 def test_the_functions_stay_in_front_of_the_modules_of_their_names() -> None:
-    from recommender.confirm import confirm
-    from recommender.recommend import recommend
+    from recommender.confirmation._confirm import confirm
+    from recommender.recommendation.recommend import recommend
 
     assert recommender.recommend is not recommend
     assert recommender.confirm is not confirm

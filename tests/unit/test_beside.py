@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from autotune.cache import RecordCache
-from autotune.records import RunRecord
-from autotune.spec import Workload
-from recommender.advising import advise
-from recommender.beside import MOST, beside
-from recommender.context import open_context
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.recommend import Recommendation
+from autotune.schema.record import RunRecord
+from autotune.schema.study_spec import Workload
+from autotune.store.cache import RecordCache
+from recommender.commands.context import open_context
+from recommender.commands.recommend import advise
+from recommender.recommendation.recommend import Recommendation
+from recommender.surrogate.beside import MOST, beside
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.records import record
 
 PREDICTOR = Predictor.load(PRETRAINED)

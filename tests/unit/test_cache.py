@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from autotune.cache import RecordCache, default_uri, store_directory, write_atomically
-from autotune.records import RunRecord
-from autotune.sampling import MOST_OWN
+from autotune.schema.record import RunRecord
+from autotune.store.cache import RecordCache, default_uri, store_directory, write_atomically
+from autotune.store.sampling import MOST_OWN
 from tests.records import record
 
 RECORDS = [record(), record(batch_size=16, knobs={"a": 1}), record(model="google/gemma-2b")]

@@ -7,12 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.records import Configuration
-from recommender.calibration import Hyper, cells_of, joint_covariance, posterior
-from recommender.certificate import RELATIVE_WIDTH, Certificate, best_bound90, regret_bound90
-from recommender.facts import collect
-from recommender.joint import correlation
-from recommender.predictor import PRETRAINED, Predictor
+from autotune.schema.record import Configuration
+from recommender.decision.certificate import (
+    RELATIVE_WIDTH,
+    Certificate,
+    best_bound90,
+    regret_bound90,
+)
+from recommender.features.table import collect
+from recommender.surrogate.gaussian_process import Hyper, cells_of, joint_covariance, posterior
+from recommender.surrogate.joint import correlation
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.beliefs import believed
 from tests.records import record
 

@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from recommender.champion import changing, put_in_force, return_to_shipped, version_in_force
-from recommender.context import CHAMPION, surrogate_directory
-from recommender.predictor import PRETRAINED
+from recommender.commands.context import CHAMPION, surrogate_directory
+from recommender.surrogate.in_force import (
+    changing,
+    put_in_force,
+    return_to_shipped,
+    version_in_force,
+)
+from recommender.surrogate.predictor import PRETRAINED
 
 
 @pytest.fixture

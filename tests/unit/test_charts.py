@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from autotune.charts import png
-from autotune.charts.interactive import figure_json
-from autotune.charts.judgement import Told, predicted_and_measured, regret_lines, residuals
-from autotune.charts.landscape import (
+from autotune.views.charts import png
+from autotune.views.charts.interactive import figure_json
+from autotune.views.charts.judgement import Told, predicted_and_measured, regret_lines, residuals
+from autotune.views.charts.landscape import (
     Place,
     cost_lines,
     energy_lines,
@@ -17,7 +17,7 @@ from autotune.charts.landscape import (
     speed_lines,
     speed_map,
 )
-from autotune.charts.model import Boxes, HeatMap, Lines
+from autotune.views.charts.model import Boxes, HeatMap, Lines
 from tests.records import record
 
 ROWS = [

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autotune.codec import from_csv_row, from_json_line, to_csv, to_json_line
 from autotune.errors import InvalidRecordError
-from autotune.records import METRIC_FIELDS, RECORD_FIELDS, RunRecord
+from autotune.schema.codec import from_csv_row, from_json_line, to_csv, to_json_line
+from autotune.schema.record import METRIC_FIELDS, RECORD_FIELDS, RunRecord
 from tests.strategies import run_records
 
 GOOD = {

@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 
 from autotune.errors import InvalidConfigError
-from autotune.records import RunRecord
-from recommender.confirm import confirm
-from recommender.devices import Replay
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.query import Query
-from recommender.recommend import Recommendation, recommend
-from recommender.reference import REFERENCE, reference_landscapes
+from autotune.schema.record import RunRecord
+from recommender.confirmation._confirm import confirm
+from recommender.confirmation._devices import Replay
+from recommender.recommendation.query import Query
+from recommender.recommendation.recommend import Recommendation, recommend
+from recommender.surrogate.predictor import PRETRAINED, Predictor
+from research.reference.landscapes import REFERENCE, reference_landscapes
 from tests.records import record
 
 PREDICTOR = Predictor.load(PRETRAINED)

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import InvalidRecordError, UsageError
-from autotune.importers.aiconfigurator import closed_loop_throughput
-from autotune.importers.llm_inference_bench import throughputs
+from autotune.importers.readers.published.aiconfigurator import closed_loop_throughput
+from autotune.importers.readers.published.llm_inference_bench import throughputs
 from autotune.importers.rows import measure, number
-from autotune.importing import ImportOptions, detect, locate, read_file
+from autotune.importers.run import ImportOptions, detect, locate, read_file
 from tests.contract.importer_cases import (
     CLIENT,
     LLAMA,
@@ -304,7 +304,9 @@ def test_a_damaged_json_document_is_one_refused_row(tmp_path):
 
 def test_the_installed_package_brings_its_table(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("autotune.importers.aiconfigurator.PACKAGE", "brings_a_table")
+    monkeypatch.setattr(
+        "autotune.importers.readers.published.aiconfigurator.PACKAGE", "brings_a_table"
+    )
     with pytest.raises(UsageError, match=r"autotune-serving\[aiconfigurator\]"):
         locate(Path("aiconfigurator"), download=False)
     table = tmp_path / "brings_a_table" / "systems" / "silicon_sample.csv"

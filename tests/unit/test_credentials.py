@@ -2,9 +2,9 @@
 
 import pytest
 
-from autotune.credentials import is_secret, scrub, without_secrets
 from autotune.errors import InvalidConfigError
-from autotune.spec import EngineConfig
+from autotune.runner.environment import is_secret, scrub, without_secrets
+from autotune.schema.study_spec import EngineConfig
 
 SECRET = (
     *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from landscapes import synthetic_runs
 
-from recommender.dataset import FULL_WEIGHT_ROWS, OUT_OF_MEMORY, prepare
+from recommender.training.dataset import FULL_WEIGHT_ROWS, OUT_OF_MEMORY, prepare
 
 RUNS = synthetic_runs()
 

@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from autotune.demo_model import CONFIG, VOCAB_SIZE, build_demo_model, is_demo_model, weight_shapes
+from autotune.catalog.models import load_profile_dir
+from autotune.engines.demo_model import (
+    CONFIG,
+    VOCAB_SIZE,
+    build_demo_model,
+    is_demo_model,
+    weight_shapes,
+)
 from autotune.errors import InvalidConfigError
-from autotune.models import load_profile_dir
 
 
 def test_the_directory_holds_a_checkpoint_of_the_configured_shapes(demo_model: Path) -> None:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import pytest
 import yaml
 
-from autotune.deploying import (
+from autotune.views.deployment import (
     deployment_markdown,
     docker_line,
     kubernetes_manifest,

@@ -8,11 +8,10 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from autotune import doctor
-from autotune.cli import main
-from autotune.doctor import Check, check_table, examine
-from autotune.occupancy import GpuUse
-from autotune.tracking import Store
+from autotune.cli import doctor, main
+from autotune.cli.doctor import Check, check_table, examine
+from autotune.runner.gpu_lock import GpuUse
+from autotune.store.tracking.store import Store
 from tests.records import record
 
 H100 = GpuUse(uuid="u", name="NVIDIA H100 80GB HBM3", used_gb=0.5, total_gb=80.0)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autotune.downloading import SOURCES, fetch
 from autotune.errors import UsageError
-from autotune.importing import locate
+from autotune.importers.download import SOURCES, fetch
+from autotune.importers.run import locate
 
 pooch = pytest.importorskip("pooch", reason="pooch fetches; it is not installed here")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from autotune.records import RunRecord
-from recommender import drift
+from autotune.schema.record import RunRecord
+from recommender.recommendation import drift
 from tests.records import record
 
 

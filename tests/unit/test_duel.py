@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from autotune.records import RunRecord
-from autotune.vocabulary import OWN_SOURCE
-from recommender.duel import fight
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.refine import refine
+from autotune.schema.record import RunRecord
+from autotune.schema.vocabulary import OWN_SOURCE
+from recommender.surrogate.predictor import PRETRAINED, Predictor
+from recommender.training.promotion import fight
+from recommender.training.refine import refine
 from tests.records import record
 
 SHIPPED = Predictor.load(PRETRAINED)

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.gpus import load_gpus
-from autotune.records import Configuration, RunRecord
-from recommender.energy import (
+from autotune.catalog.gpus import load_gpus
+from autotune.schema.record import Configuration, RunRecord
+from recommender.features.roofline import CONSTANTS
+from recommender.features.table import collect
+from recommender.surrogate.energy import (
     ARITHMETIC_SHARE,
     CONSTANT_SHARE,
     MEMORY_SHARE,
@@ -18,8 +20,6 @@ from recommender.energy import (
     metered_power,
     power_w,
 )
-from recommender.facts import collect
-from recommender.roofline import CONSTANTS
 from tests.records import record
 
 TDP_W = load_gpus()["H200"].tdp_w

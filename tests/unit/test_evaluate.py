@@ -6,10 +6,10 @@ import pytest
 from landscapes import MODELS, synthetic_runs
 
 from autotune.errors import InvalidConfigError, SurrogateError
-from recommender.evaluate import METHODS, evaluate, known_runs
-from recommender.protocols import cases_of, hides, popular_cell, principal_cells
-from recommender.replay import kept_index
-from recommender.replay_tpe import tpe_order
+from recommender.evaluation.backtest import METHODS, evaluate, known_runs
+from recommender.evaluation.protocols import cases_of, hides, popular_cell, principal_cells
+from recommender.evaluation.replay import kept_index
+from recommender.evaluation.tpe import tpe_order
 
 RUNS = synthetic_runs()
 KEYS = {

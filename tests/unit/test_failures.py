@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from autotune.failures import cause_of, classify, classify_exit, classify_failure, last_words
+from autotune.runner.failures import cause_of, classify, classify_exit, classify_failure, last_words
 
 OUT_OF_MEMORY = [
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total ...",

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.records import Configuration
-from recommender.facts import collect
-from recommender.feasibility import PRIOR, probability
+from autotune.schema.record import Configuration
+from recommender.features.table import collect
+from recommender.surrogate.feasibility import PRIOR, probability
 
 MODEL = "codellama/CodeLlama-34b-hf"
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from autotune.catalog.gpus import load_gpus
+from autotune.catalog.models import catalogue_names
 from autotune.errors import UnknownGpuError, UnknownModelError
-from autotune.gpus import load_gpus
-from autotune.models import catalogue_names
-from autotune.records import Configuration
-from recommender.facts import COLUMNS, collect
-from recommender.features import FEATURE_NAMES, encode
-from recommender.sheets import kv_format, weight_format
+from autotune.schema.record import Configuration
+from recommender.features.encode import FEATURE_NAMES, encode
+from recommender.features.spec_sheets import kv_format, weight_format
+from recommender.features.table import COLUMNS, collect
 
 
 def _ask(**changes):

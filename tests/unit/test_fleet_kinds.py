@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from autotune.errors import FleetError, UsageError
-from autotune.fleet import Kind, RayFleet
+from autotune.study.fleet.ray import Kind, RayFleet
 
 
 class Nodes:

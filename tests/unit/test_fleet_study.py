@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autotune.fleet_study import MOST_LOSSES, FleetStudy, Outcome, Seat
-from autotune.journal import open_journal
-from autotune.planning import Planned, start_for
-from autotune.records import RunRecord
-from autotune.remaining import Identity
-from autotune.search import create_strategy
-from autotune.spec import EngineConfig, StudySpec
-from autotune.study import identity
+from autotune.schema.record import RunRecord
+from autotune.schema.study_spec import EngineConfig, StudySpec
+from autotune.store.journal import open_journal
+from autotune.study.fleet.study import MOST_LOSSES, FleetStudy, Outcome, Seat
+from autotune.study.loop import identity
+from autotune.study.planning import Planned, start_for
+from autotune.study.remaining import Identity
+from autotune.study.strategies import create_strategy
 from tests.plans import GPU, MODEL, Quiet, Recorded, engine, planned
 
 SIZES = (1, 2, 4, 8)

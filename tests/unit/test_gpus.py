@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from autotune.catalog.gpus import GpuSpec, ambiguity, detect_cpu, detect_gpus, find_gpu, load_gpus
 from autotune.errors import UnknownGpuError
-from autotune.gpus import GpuSpec, ambiguity, detect_cpu, detect_gpus, find_gpu, load_gpus
 
 PUBLISHED = Path(__file__).parents[2].parent / "shared" / "data" / "published_runs.csv.gz"
 NOT_A_PART = {"H100-80GB-powercap"}

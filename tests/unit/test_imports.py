@@ -151,15 +151,15 @@ assert not set(outside) - {{"click"}}, outside
 @pytest.mark.parametrize(
     "module",
     [
-        "autotune.worker",
-        "autotune.session",
-        "autotune.bench",
-        "autotune.search",
-        "autotune.study",
-        "autotune.journal",
-        "autotune.codec",
-        "autotune.spec",
-        "autotune.running",
+        "autotune.runner.worker",
+        "autotune.runner.session",
+        "autotune.runner.runner",
+        "autotune.study.loop.strategies",
+        "autotune.study.loop.loop",
+        "autotune.store.journal",
+        "autotune.schema.codec",
+        "autotune.schema.study_spec",
+        "autotune.study.loop.run",
     ],
 )
 def test_a_bare_gpu_node_can_measure(module: str) -> None:
@@ -194,7 +194,12 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 
 
 @pytest.mark.parametrize(
-    "module", ["recommender.advising", "recommender.confirm", "recommender.confirming"]
+    "module",
+    [
+        "recommender.commands.recommend",
+        "recommender.confirmation.result._confirm",
+        "recommender.commands.confirm",
+    ],
 )
 def test_advice_needs_numpy_alone(module: str) -> None:
     done = subprocess.run(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from recommender.informative import _joint, most_informative
-from recommender.predictor import PRETRAINED, Predictor
+from recommender.decision.informative import _joint, most_informative
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.records import record
 
 PREDICTOR = Predictor.load(PRETRAINED)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.records import Configuration
-from recommender.calibration import Hyper, cells_of, oddness, posterior, winsorized
-from recommender.facts import collect
-from recommender.intervals import WITHOUT_EVIDENCE, conformal_quantile, coverage, doubt
+from autotune.schema.record import Configuration
+from recommender.features.table import collect
+from recommender.surrogate.gaussian_process import Hyper, cells_of, oddness, posterior, winsorized
+from recommender.surrogate.intervals import WITHOUT_EVIDENCE, conformal_quantile, coverage, doubt
 
 HYPER = Hyper()
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from autotune.codec import to_json_line
 from autotune.errors import JournalError
-from autotune.journal import open_journal, read_journal
-from autotune.records import RunRecord
+from autotune.schema.codec import to_json_line
+from autotune.schema.record import RunRecord
+from autotune.store.journal import open_journal, read_journal
 from tests.records import record
 
 RECORDS = [record(batch_size=2**k, notes="naïve 測試 🚀") for k in range(3)]
@@ -164,7 +164,7 @@ def test_a_device_is_no_journal() -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from autotune.journal import open_journal
+from autotune.store.journal import open_journal
 from tests.records import record
 with open_journal(Path(sys.argv[1]), resume=True) as journal:
     begin = len(journal.records)

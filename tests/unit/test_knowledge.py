@@ -2,8 +2,9 @@
 
 import pytest
 
-from autotune.records import Configuration
-from recommender.intervals import (
+from autotune.schema.record import Configuration
+from recommender.surrogate.evidence import gather
+from recommender.surrogate.intervals import (
     ALONE,
     BOTH,
     ELSEWHERE,
@@ -12,7 +13,6 @@ from recommender.intervals import (
     ON_TARGET,
     STATES,
 )
-from recommender.knowledge import gather
 from tests.unit.landscapes import synthetic_runs
 
 MODEL, OTHER = "meta-llama/Llama-2-7b-hf", "microsoft/phi-2"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autotune.landscapes import batch_steps, best_cell, gpu_steps, landscapes_of, local_maxima
+from autotune.views.landscapes import batch_steps, best_cell, gpu_steps, landscapes_of, local_maxima
 from tests.records import record
 
 # a ridge at 2 GPUs, a second hill at 1 GPU, and a hole where (2, 2) failed

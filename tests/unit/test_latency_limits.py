@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.spec import Slo
-from recommender.limits import chance_measured, chance_within, excess, misses
-from recommender.predictor import Prediction
+from autotune.schema.study_spec import Slo
+from recommender.recommendation.latency import chance_measured, chance_within, excess, misses
+from recommender.surrogate.predictor import Prediction
 from tests.records import record
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import InvalidConfigError
-from autotune.spec import Slo
-from autotune.tracking import Store
-from recommender import ledger
-from recommender.advice_runs import RECOMMENDATION, log_pending
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.query import Query
-from recommender.recommend import Recommendation, recommend
+from autotune.schema.study_spec import Slo
+from autotune.store.tracking.store import Store
+from recommender.recommendation.query import Query
+from recommender.recommendation.recommend import Recommendation, recommend
+from recommender.reports import ledger
+from recommender.reports.tracking import RECOMMENDATION, log_pending
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from autotune.limits import best_of, describe_limits, meets, score
-from autotune.spec import Slo
-from autotune.study_result import StudyResult
+from autotune.schema.limits import best_of, describe_limits, meets, score
+from autotune.schema.study_spec import Slo
+from autotune.study.result import StudyResult
 from tests.records import record
 
 SLO = Slo(max_ttft_ms=100, max_tpot_ms=10)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from autotune.engines.base import Load
-from autotune.engines.load_client import read_result
+from autotune.engines.metrics import Pass, percentile, summarize
+from autotune.engines.vllm.load_client import read_result
 from autotune.errors import TrialError
-from autotune.metrics import Pass, percentile, summarize
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "vllm_bench_serve.json"
 INPUT_LENS = [24, 17, 30, 24, 24, 40, 24, 9]

@@ -4,17 +4,17 @@ import dataclasses
 
 import pytest
 
-from autotune.bench import Start
-from autotune.gpus import find_gpu
-from autotune.models import find_model
-from autotune.records import RunRecord
-from autotune.spec import Workload
-from recommender.candidates import enumerate_configurations
-from recommender.confirm import confirm
-from recommender.local import LocalDevice, largest_batch
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.query import Query
-from recommender.recommend import Recommendation, recommend
+from autotune.catalog.gpus import find_gpu
+from autotune.catalog.models import find_model
+from autotune.runner.runner import Start
+from autotune.schema.record import RunRecord
+from autotune.schema.study_spec import Workload
+from recommender.confirmation._confirm import confirm
+from recommender.confirmation.devices import LocalDevice, largest_batch
+from recommender.recommendation.candidates import enumerate_configurations
+from recommender.recommendation.query import Query
+from recommender.recommendation.recommend import Recommendation, recommend
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.records import record
 
 PREDICTOR = Predictor.load(PRETRAINED)

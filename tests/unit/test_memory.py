@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.gpus import find_gpu, load_gpus
-from autotune.memory import (
+from autotune.catalog.gpus import find_gpu, load_gpus
+from autotune.catalog.memory import (
     DTYPE_BYTES,
     MemoryPlan,
     activation_bytes,
@@ -16,7 +16,7 @@ from autotune.memory import (
     plan_memory,
     weight_bytes,
 )
-from autotune.models import catalogue_names, find_model
+from autotune.catalog.models import catalogue_names, find_model
 
 GIB = 2**30
 models = st.sampled_from(catalogue_names())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.metrics import Pass, RequestTiming, percentile, relative_ci95, summarize
+from autotune.engines.metrics import Pass, RequestTiming, percentile, relative_ci95, summarize
 
 positive = st.floats(min_value=1e-3, max_value=1e6)
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.spec import Slo
-from recommender.candidates import Candidate
-from recommender.migration import Migration, judge
-from recommender.query import Query
+from autotune.schema.study_spec import Slo
+from recommender.recommendation.candidates import Candidate
+from recommender.recommendation.migration import Migration, judge
+from recommender.recommendation.query import Query
 from tests.candidates import candidate
 
 

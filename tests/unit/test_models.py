@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.errors import InvalidModelConfigError, UnknownModelError
-from autotune.models import (
+from autotune.catalog.models import (
     catalogue_names,
     find_model,
     load_models,
@@ -16,6 +15,7 @@ from autotune.models import (
     model_config,
     profile_from_config,
 )
+from autotune.errors import InvalidModelConfigError, UnknownModelError
 
 PUBLISHED = Path(__file__).parents[2].parent / "shared" / "data" / "published_runs.csv.gz"
 SMALL: dict[str, object] = {

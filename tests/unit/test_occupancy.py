@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import GpuBusyError
-from autotune.occupancy import GpuUse, hold, hold_gpus, wait_until_free
+from autotune.runner.gpu_lock import GpuUse, hold, hold_gpus, wait_until_free
 
 FREE = GpuUse(uuid="GPU-a", name="NVIDIA H200", used_gb=0.6, total_gb=140.0)
 FULL = GpuUse(uuid="GPU-b", name="NVIDIA H200", used_gb=30.0, total_gb=140.0)
@@ -53,7 +53,7 @@ def test_memory_that_is_being_given_back_is_waited_for() -> None:
 
 HOLDER = """
 import sys
-from autotune.occupancy import hold
+from autotune.runner.gpu_lock import hold
 with hold(sys.argv[1], "NVIDIA H200"):
     print("held", flush=True)
     sys.stdin.read()

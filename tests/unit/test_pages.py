@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.charts.landscape import points_of, speed_lines
-from autotune.pages.document import Document, Figure, code, inline, section, table
-from autotune.pages.html import markdown, render_fragment, render_html
-from autotune.pages.writing import write_document
+from autotune.views.charts.landscape import points_of, speed_lines
+from autotune.views.pages.document import Document, Figure, code, inline, section, table
+from autotune.views.pages.html import markdown, render_fragment, render_html
+from autotune.views.pages.writing import write_document
 from tests.records import record
 
 CHART = speed_lines(points_of([record(), record(batch_size=16)]), title="Speed <b>")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import InvalidRecordError
-from autotune.importers import infpop
-from autotune.records import RunRecord
-from recommender.paper import (
+from autotune.importers.readers.published import infpop
+from autotune.schema.record import RunRecord
+from research.paper.findings import (
     DIRECTIONS,
     Direction,
     gains,
@@ -18,9 +18,9 @@ from recommender.paper import (
     plotted,
     retuning_gain,
 )
-from recommender.paper_gain import RUNS, Harvest, achieved, optimiser_gains
-from recommender.paper_report import paper_report
-from recommender.paper_tables import check_tables
+from research.paper.gain import RUNS, Harvest, achieved, optimiser_gains
+from research.paper.report import paper_report
+from research.paper.tables import check_tables
 from tests.records import record
 from tests.shared_data import INFPOP, needs_infpop
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.gpus import load_gpus
-from autotune.models import catalogue_names
-from autotune.records import Configuration
-from recommender.facts import Facts, collect
-from recommender.placement import gap_gb, layer_bytes, outside_bytes
+from autotune.catalog.gpus import load_gpus
+from autotune.catalog.models import catalogue_names
+from autotune.schema.record import Configuration
+from recommender.features.offload import gap_gb, layer_bytes, outside_bytes
+from recommender.features.table import Facts, collect
 
 GB = 2.0**30
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.importers.base import ImportResult
-from autotune.importers.plausible import IN_FLIGHT, REQUESTS, TOLERANCE, fault, screen
+from autotune.importers.plausibility import IN_FLIGHT, REQUESTS, TOLERANCE, fault, screen
 from tests.records import record
 
 POSITIVE = st.floats(0.1, 1e5)

@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from autotune.cli import main
-from autotune.journal import open_journal
-from autotune.planning import plan_anywhere
-from autotune.preview import memory_of, preview
-from autotune.records import RunRecord
-from autotune.spec import StudySpec
-from autotune.study_options import study_from_options
+from autotune.schema.record import RunRecord
+from autotune.schema.study_options import study_from_options
+from autotune.schema.study_spec import StudySpec
+from autotune.store.journal import open_journal
+from autotune.study.planning import plan_anywhere
+from autotune.study.preview import memory_of, preview
 
 CAMPAIGNS = Path(__file__).parents[2] / "scripts" / "campaigns"
 MODEL = "codellama/CodeLlama-34b-hf"

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from autotune.live import GpuGauge, LiveProgress, counter, describe_seconds
-from autotune.progress import StudyProgress, counting
-from autotune.spec import EngineConfig, Slo
+from autotune.schema.study_spec import EngineConfig, Slo
+from autotune.views.live import GpuGauge, LiveProgress, counter, describe_seconds
+from autotune.views.progress import StudyProgress, counting
 from tests.records import record
 
 CONFIG = EngineConfig(

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.demand import Workload
 from autotune.engines.base import Load
-from autotune.engines.code_prompts import code_completion
-from autotune.engines.prompts import LoadMaker, draw_lengths, random_prompt
+from autotune.engines.prompts.code import code_completion
+from autotune.engines.prompts.files import resolve_prompts, split_words
+from autotune.engines.prompts.load import LoadMaker, draw_lengths, random_prompt
 from autotune.errors import InvalidConfigError
-from autotune.prompt_files import resolve_prompts, split_words
+from autotune.schema.workload import Workload
 
 VOCAB = 2048
 

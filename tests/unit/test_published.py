@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from autotune.errors import InvalidRecordError
-from autotune.importers.published import read
+from autotune.importers.readers.published.published import read
 
 HEADER = (
     "source,source_path,model,engine,engine_version,gpu,n_gpus,batch_size,input_len,output_len,"

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import InvalidConfigError
-from autotune.spec import Slo
-from recommender.candidates import Candidate
-from recommender.deployment import deploy
-from recommender.query import OBJECTIVES, Query
-from recommender.ranking import amount, describe, prefer_kept, rank, score
+from autotune.schema.study_spec import Slo
+from recommender.recommendation.candidates import Candidate
+from recommender.recommendation.deployment import deploy
+from recommender.recommendation.query import OBJECTIVES, Query
+from recommender.recommendation.ranking import amount, describe, prefer_kept, rank, score
 from tests.candidates import candidate
 
 

@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autotune.catalog.gpus import load_gpus
+from autotune.catalog.models import catalogue_names, find_model
 from autotune.errors import (
     InvalidConfigError,
     LimitsNotMetError,
     NothingFitsError,
     UnknownGpuError,
 )
-from autotune.gpus import load_gpus
-from autotune.models import catalogue_names, find_model
-from autotune.spec import Slo, Workload
-from recommender.candidates import enumerate_configurations
-from recommender.launching import command
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.pricing import price
-from recommender.query import Query
-from recommender.recommend import rank, recommend
+from autotune.schema.study_spec import Slo, Workload
+from recommender.recommendation.candidates import enumerate_configurations
+from recommender.recommendation.evaluate_candidates import price
+from recommender.recommendation.launching import command
+from recommender.recommendation.query import Query
+from recommender.recommendation.recommend import rank, recommend
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.candidates import candidate
 from tests.records import record
 

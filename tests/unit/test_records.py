@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from autotune.errors import InvalidRecordError
-from autotune.records import (
+from autotune.schema.record import (
     CONFIGURATION_FIELDS,
     METRIC_FIELDS,
     RECORD_FIELDS,

@@ -6,27 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from autotune.codec import to_json_line
 from autotune.errors import InvalidRecordError
-from autotune.records import RunRecord
-from recommender.confirm import confirm
-from recommender.devices import Replay
-from recommender.gpu_time import (
+from autotune.schema.codec import to_json_line
+from autotune.schema.record import RunRecord
+from recommender.confirmation._confirm import confirm
+from recommender.confirmation._devices import Replay
+from recommender.recommendation.recommend import recommend
+from recommender.surrogate.predictor import PRETRAINED, Predictor
+from research.reference.gpu_time import (
     confirmation_gpu_s,
     grid_gpu_s,
     run_gpu_s,
     start_gpu_s,
     tpe_search,
 )
-from recommender.left_out import leave_one_out
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.proof import Proof, fit_of, prove
-from recommender.recommend import recommend
-from recommender.reference import ReferenceLandscape, reference_landscapes
-from recommender.reference_ledger import advise, aims, settle, to_dict
-from recommender.reference_plots import draw_landscape, draw_predicted
-from recommender.reference_report import markdown
-from recommender.stopping import stop_early
+from research.reference.landscapes import ReferenceLandscape, reference_landscapes
+from research.reference.ledger import advise, aims, settle, to_dict
+from research.reference.left_out import leave_one_out
+from research.reference.plots import draw_landscape, draw_predicted
+from research.reference.proof import Proof, fit_of, prove
+from research.reference.report import markdown
+from research.reference.stopping import stop_early
 from tests.records import record
 from tests.unit.landscapes import MODELS, synthetic_runs
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autotune.catalog.gpus import load_gpus
+from autotune.catalog.models import catalogue_names
 from autotune.errors import SurrogateError
-from autotune.gpus import load_gpus
-from autotune.models import catalogue_names
-from autotune.records import Configuration, RunRecord
-from autotune.vocabulary import OWN_SOURCE
-from recommender.dataset import prepare
-from recommender.meta import META_FILE, read_surrogate
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.refine import LEAST_SHRINKAGE, refine, stages
+from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.vocabulary import OWN_SOURCE
+from recommender.surrogate.artifact import META_FILE, read_surrogate
+from recommender.surrogate.predictor import PRETRAINED, Predictor
+from recommender.training.dataset import prepare
+from recommender.training.refine import LEAST_SHRINKAGE, refine, stages
 from tests.records import record
 
 SHIPPED = Predictor.load(PRETRAINED)

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from recommender.calibration import Hyper, cells_of, covariance
-from recommender.dataset import prepare
-from recommender.intervals import NOTHING, ON_TARGET, STATES
-from recommender.rehearsal import learn_quantiles, three_cells
+from recommender.surrogate.gaussian_process import Hyper, cells_of, covariance
+from recommender.surrogate.intervals import NOTHING, ON_TARGET, STATES
+from recommender.training.dataset import prepare
+from recommender.training.fit_intervals import learn_quantiles, three_cells
 from tests.unit.landscapes import synthetic_runs
 
 HYPER = Hyper()

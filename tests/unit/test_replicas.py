@@ -5,13 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.records import Configuration
-from recommender.candidates import cell
-from recommender.dataset import prepare
-from recommender.energy import joules_per_token
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.protocols import scorable
-from recommender.replicas import busy_replicas, one_replica, replicas_of, run_of_one_replica
+from autotune.schema.record import Configuration
+from recommender.evaluation.protocols import scorable
+from recommender.features.replicas import (
+    busy_replicas,
+    one_replica,
+    replicas_of,
+    run_of_one_replica,
+)
+from recommender.recommendation.candidates import cell
+from recommender.surrogate.energy import joules_per_token
+from recommender.surrogate.predictor import PRETRAINED, Predictor
+from recommender.training.dataset import prepare
 from tests.records import record
 
 PREDICTOR = Predictor.load(PRETRAINED)

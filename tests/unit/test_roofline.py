@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.gpus import find_gpu, load_gpus
-from autotune.models import catalogue_names, find_model
-from autotune.records import Configuration
-from recommender.facts import COLUMNS, Facts, collect
-from recommender.roofline import (
+from autotune.catalog.gpus import find_gpu, load_gpus
+from autotune.catalog.models import catalogue_names, find_model
+from autotune.schema.record import Configuration
+from recommender.features.roofline import (
     BOTTLENECKS,
     CONSTANTS,
     IDEAL,
@@ -17,6 +16,7 @@ from recommender.roofline import (
     peak_throughput,
     roofline,
 )
+from recommender.features.table import COLUMNS, Facts, collect
 
 MODEL_NAMES = st.sampled_from(catalogue_names())
 GPU_NAMES = st.sampled_from(sorted(load_gpus()))

@@ -1,6 +1,6 @@
 """What a study's parent run says of itself."""
 
-from autotune.run_notes import runs_source, sources_of, study_note
+from autotune.store.tracking.notes import runs_source, sources_of, study_note
 from tests.records import record
 
 RUNS = [

@@ -5,10 +5,10 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.journal import read_journal
-from autotune.records import RunRecord
-from autotune.sampling import MOST_OTHERS, MOST_OWN, sample_of, spread_over
-from recommender.reference import REFERENCE
+from autotune.schema.record import RunRecord
+from autotune.store.journal import read_journal
+from autotune.store.sampling import MOST_OTHERS, MOST_OWN, sample_of, spread_over
+from research.reference.landscapes import REFERENCE
 from tests.records import record
 
 MODELS = ("google/gemma-2b", "microsoft/phi-1_5", "Qwen/Qwen3-8B")

@@ -6,8 +6,8 @@ import zlib
 
 import pytest
 
-from autotune.records import CONFIGURATION_FIELDS, METRIC_FIELDS
-from autotune.saved_views import VIEWS, View, address, furnishing
+from autotune.schema.record import CONFIGURATION_FIELDS, METRIC_FIELDS
+from autotune.store.tracking.saved_views import VIEWS, View, address, furnishing
 
 
 def state(view: View) -> dict[str, object]:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from autotune.planning import Planned
-from autotune.records import Configuration, RunRecord
-from autotune.spec import Slo, StudySpec
-from recommender.predictor import PRETRAINED, Prediction, Predictor
-from recommender.searching import SurrogateSearch, gain
+from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.study_spec import Slo, StudySpec
+from autotune.study.planning import Planned
+from recommender.commands.search import SurrogateSearch, gain
+from recommender.surrogate.predictor import PRETRAINED, Prediction, Predictor
 from tests.plans import Landscape, Recorded, drive, engine, planned, result
 
 PREDICTOR = Predictor.load(PRETRAINED)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.reference import ReferenceLandscape
-from recommender.side_by_side import closed_batch_throughput, compare, markdown
+from recommender.surrogate.predictor import PRETRAINED, Predictor
+from research.reference.landscapes import ReferenceLandscape
+from research.reference.side_by_side import closed_batch_throughput, compare, markdown
 from tests.records import record
 
 PREDICTOR = Predictor.load(PRETRAINED)

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import InvalidConfigError, UsageError
-from autotune.spec import EngineConfig, Kept, MeasurePolicy, Slo, StudySpec, Workload, parse_counts
+from autotune.schema.study_spec import (
+    EngineConfig,
+    Kept,
+    MeasurePolicy,
+    Slo,
+    StudySpec,
+    Workload,
+    parse_counts,
+)
 
 counts = st.integers(min_value=1, max_value=10**9 - 1)
 

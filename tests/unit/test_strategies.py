@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from autotune.errors import InvalidConfigError
-from autotune.planning import Planned
-from autotune.records import Configuration
-from autotune.remaining import identity
-from autotune.search import create_strategy
-from autotune.spec import Slo, StudySpec
+from autotune.schema.record import Configuration
+from autotune.schema.study_spec import Slo, StudySpec
+from autotune.study.planning import Planned
+from autotune.study.remaining import identity
+from autotune.study.strategies import create_strategy
 from tests.plans import MODEL, Landscape, Recorded, drive, engine, planned
 
 ROOT = Path(__file__).parents[2]
@@ -142,8 +142,8 @@ WITHOUT_OPTUNA = """
 import sys
 sys.modules["optuna"] = None
 from autotune.errors import AutotuneError
-from autotune.search import create_strategy
-from autotune.spec import StudySpec
+from autotune.study.strategies import create_strategy
+from autotune.schema.study_spec import StudySpec
 
 for name in ("grid", "random"):
     create_strategy(StudySpec(model="m", strategy=name), [])

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.budget import Budget
-from autotune.journal import open_journal
-from autotune.records import Configuration, RunRecord
-from autotune.remaining import identity
-from autotune.spec import StudySpec, Workload
+from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.study_spec import StudySpec, Workload
+from autotune.store.journal import open_journal
+from autotune.study.budget import Budget
+from autotune.study.remaining import identity
 from tests.plans import (
     MODEL,
     WORKLOAD,

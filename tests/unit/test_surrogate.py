@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from landscapes import synthetic_runs
 
+from autotune.catalog.gpus import load_gpus
+from autotune.catalog.models import catalogue_names
 from autotune.errors import SurrogateError, UnknownGpuError
-from autotune.gpus import load_gpus
-from autotune.models import catalogue_names
-from autotune.records import Configuration, RunRecord
-from recommender import surrogate
-from recommender.meta import META_FILE, TREES_FILE
-from recommender.predictor import PRETRAINED, Predictor
-from recommender.roofline import BOTTLENECKS
-from recommender.surrogate import fit
+from autotune.schema.record import Configuration, RunRecord
+from recommender.features.roofline import BOTTLENECKS
+from recommender.surrogate.artifact import META_FILE, TREES_FILE
+from recommender.surrogate.predictor import PRETRAINED, Predictor
+from recommender.training import fit as surrogate
+from recommender.training.fit import fit
 
 RUNS = synthetic_runs()
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from autotune.records import Configuration
-from autotune.spec import Workload
-from autotune.sweep import flat_from
+from autotune.schema.record import Configuration
+from autotune.schema.study_spec import Workload
+from autotune.study.pruning import flat_from
 from tests.plans import Landscape, Quiet, Recorded, drive, engine, planned
 
 SIZES = tuple(2**k for k in range(10))

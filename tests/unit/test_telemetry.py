@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from autotune import telemetry
-from autotune.telemetry import GIB, Meter, resident_bytes
+from autotune.runner import telemetry
+from autotune.runner.telemetry import GIB, Meter, resident_bytes
 
 
 class NvmlError(Exception):

@@ -5,7 +5,7 @@ import pytest
 import xgboost
 
 from autotune.errors import SurrogateError
-from recommender.trees import load_forest
+from recommender.surrogate.trees import load_forest
 
 
 def _train(rng, *, n_features=7, rounds=40, depth=5, base_score=None):

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from autotune.engine_config import EngineConfig
-from autotune.engines.vllm_arguments import engine_arguments, environment_defaults, flags
-from autotune.engines.vllm_server import kv_cache_tokens
+from autotune.engines.vllm.arguments import engine_arguments, environment_defaults, flags
+from autotune.engines.vllm.server import kv_cache_tokens
 from autotune.engines.weights import Weights, find_weights
+from autotune.schema.engine_config import EngineConfig
 
 RANDOM = Weights(kind="random", config={"vocab_size": 3}, directory=None)
 
@@ -62,7 +62,7 @@ def tokenizers() -> None:
 
 @pytest.mark.usefixtures("tokenizers")
 def test_a_config_alone_gets_a_directory_and_a_tokenizer_of_its_size() -> None:
-    from autotune.engines.word_tokenizer import model_files, word_tokenizer
+    from autotune.engines.prompts.tokens import model_files, word_tokenizer
 
     with model_files(RANDOM) as files:
         model, tokenizer = Path(files["model"]), Path(files["tokenizer"])
@@ -77,7 +77,7 @@ def test_a_config_alone_gets_a_directory_and_a_tokenizer_of_its_size() -> None:
 
 @pytest.mark.usefixtures("tokenizers")
 def test_a_directory_without_a_tokenizer_is_served_as_it_is(tmp_path: Path) -> None:
-    from autotune.engines.word_tokenizer import model_files
+    from autotune.engines.prompts.tokens import model_files
 
     (tmp_path / "config.json").write_text('{"text_config": {"vocab_size": 5}}')
     with model_files(find_weights(str(tmp_path))) as files:
@@ -88,7 +88,7 @@ def test_a_directory_without_a_tokenizer_is_served_as_it_is(tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("tokenizers")
 def test_a_models_own_tokenizer_is_used(demo_model: Path) -> None:
-    from autotune.engines.word_tokenizer import model_files
+    from autotune.engines.prompts.tokens import model_files
 
     with model_files(find_weights(str(demo_model))) as files:
         assert set(files.values()) == {str(demo_model)}
@@ -97,7 +97,7 @@ def test_a_models_own_tokenizer_is_used(demo_model: Path) -> None:
 # A server of a few lines, started and ended in a process group of its own.
 SERVE = """
 import os, subprocess, sys
-from autotune.engines.server_process import serving
+from autotune.engines.vllm.server_process import serving
 from autotune.errors import TrialError
 from autotune.processes import members
 

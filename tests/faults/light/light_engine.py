@@ -7,10 +7,10 @@ import os
 import time
 from pathlib import Path
 
-from autotune.engine_config import EngineConfig
 from autotune.engines.base import EngineInfo, Load
+from autotune.engines.metrics import Pass
 from autotune.errors import TrialError
-from autotune.metrics import Pass
+from autotune.schema.engine_config import EngineConfig
 
 _PASS_S = float(os.environ.get("LIGHT_ENGINE_PASS_S", "0.002"))
 _FAULT = os.environ.get("LIGHT_ENGINE_FAULT", "")

@@ -1,0 +1,1 @@
+"""What is known beforehand: GPUs, models, the memory they need, the formats they run."""

@@ -1,0 +1,1 @@
+"""vLLM, in its process and behind its server."""

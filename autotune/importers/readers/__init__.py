@@ -1,0 +1,1 @@
+"""One module a file format, by who writes it."""

@@ -1,0 +1,1 @@
+"""Engines' own benchmark tools."""

@@ -1,0 +1,1 @@
+"""One host, one engine, one configuration: from a start to a RunRecord."""

@@ -1,0 +1,1 @@
+"""The nouns: frozen, validated once, without input or output."""

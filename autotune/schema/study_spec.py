@@ -1,0 +1,192 @@
+"""StudySpec: what to measure, validated at one edge; everything it is made of is importable here.
+
+Nothing here reads a file, the environment or the clock; ``StudySpec.from_dict`` is the edge where
+outside input becomes typed, and it refuses unknown keys.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from autotune.errors import InvalidConfigError
+from autotune.schema.engine_config import DTYPES, RUNNABLE_ENGINES, EngineConfig
+from autotune.schema.kept import Kept
+from autotune.schema.loading import READERS, check_study_keys
+from autotune.schema.record import ENGINES, PURPOSES, Knob, check_knobs
+from autotune.schema.validation import (
+    check_choice,
+    check_name,
+    check_positive,
+    check_positive_int,
+    check_seed,
+    check_switch,
+    parse_counts,
+    refuse_setting,
+)
+from autotune.schema.workload import MeasurePolicy, Slo, Workload
+
+__all__ = [
+    "DTYPES",
+    "RUNNABLE_ENGINES",
+    "SEARCH_SETTINGS",
+    "STRATEGIES",
+    "EngineConfig",
+    "Kept",
+    "MeasurePolicy",
+    "Slo",
+    "StudySpec",
+    "Workload",
+    "check_choice",
+    "check_positive",
+    "check_positive_int",
+    "parse_counts",
+]
+
+STRATEGIES = ("grid", "random", "tpe", "surrogate")
+_BUDGETS = ("max_trials", "max_time_s", "max_gpu_hours")
+# What a record's environment says of how its configuration was chosen.
+SEARCH_SETTINGS = ("strategy", "seed", *_BUDGETS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySpec:
+    """The configurations of one model on one host, and how they are searched.
+
+    Attributes:
+        gpu: Catalogue name of the GPU; ``None`` takes what this host has.
+        knobs: Engine arguments by their own names; ``vllm.enforce_eager`` is for one engine only. A
+            tuple lists alternatives, each tried with an engine start of its own.
+        purpose: What the records say they are for; baselines always say ``baseline``.
+        strategy: ``grid`` measures everything (sweeps end early where they are flat, see
+            ``sweep.py``), ``random`` draws, ``tpe`` and ``surrogate`` choose by what was measured.
+        max_trials: Configurations measured in all, earlier sessions included.
+        max_time_s: Wall time of this session.
+        max_gpu_hours: GPUs x wall time of this session, engine starts included.
+        exhaustive: Whether a grid measures all of a sweep although it is flat.
+        kept: The configuration kept from before; always measured.
+        start_timeout_s: Longest an engine start may take.
+        stall_timeout_s: Longest a measurement may go without finishing a pass.
+    """
+
+    model: str
+    engines: tuple[str, ...] = ("vllm",)
+    gpu: str | None = None
+    n_gpus: tuple[int, ...] = (1,)
+    batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    workloads: tuple[Workload, ...] = (Workload(),)
+    dtype: str = "auto"
+    quantization: str | None = None
+    knobs: Mapping[str, Knob | tuple[Knob, ...]] = field(default_factory=dict)
+    trust_remote_code: bool = False
+    policy: MeasurePolicy = field(default_factory=MeasurePolicy)
+    slo: Slo = field(default_factory=Slo)
+    purpose: str = "search"
+    seed: int = 0
+    strategy: str = "grid"
+    max_trials: int | None = None
+    max_time_s: float | None = None
+    max_gpu_hours: float | None = None
+    exhaustive: bool = False
+    kept: Kept | None = None
+    start_timeout_s: float = 1800.0
+    stall_timeout_s: float = 600.0
+
+    def __post_init__(self) -> None:
+        check_name("model", self.model)
+        check_name("gpu", self.gpu, optional=True)
+        check_name("quantization", self.quantization, optional=True)
+        self._check_lists()
+        check_choice("dtype", self.dtype, DTYPES)
+        check_choice("purpose", self.purpose, PURPOSES)
+        check_switch("trust_remote_code", self.trust_remote_code)
+        check_seed("seed", self.seed)
+        self._check_knobs()
+        self._check_search()
+        for name in ("start_timeout_s", "stall_timeout_s"):
+            check_positive(name, getattr(self, name))
+
+    def _check_lists(self) -> None:
+        for engine in self.engines:
+            check_choice("engine", engine, RUNNABLE_ENGINES)
+        for name in ("n_gpus", "batch_sizes"):
+            for value in getattr(self, name):
+                check_positive_int(name, value)
+        for name in ("engines", "n_gpus", "batch_sizes", "workloads"):
+            _check_list(name, getattr(self, name))
+
+    def _check_knobs(self) -> None:
+        fixed = {k: v for k, v in self.knobs.items() if not isinstance(v, tuple)}
+        check_knobs(fixed)
+        for name, values in self.knobs.items():
+            if isinstance(values, tuple):
+                for value in values:
+                    check_knobs({name: value})
+                _check_list(f"knob {name}", values)
+
+    def _check_search(self) -> None:
+        check_choice("strategy", self.strategy, STRATEGIES)
+        check_switch("exhaustive", self.exhaustive)
+        if self.max_trials is not None:
+            check_positive_int("max_trials", self.max_trials)
+        for name in ("max_time_s", "max_gpu_hours"):
+            if getattr(self, name) is not None:
+                check_positive(name, getattr(self, name))
+        if self.strategy != "grid" and len(self.workloads) > 1:
+            raise InvalidConfigError(
+                f"strategy={self.strategy} searches for one workload's best configuration, and "
+                f"there are {len(self.workloads)} workloads; run a study for each, or use grid"
+            )
+
+    def knobs_of(self, engine: str) -> dict[str, Knob | tuple[Knob, ...]]:
+        """Return the knobs that go to one engine, without the engine's prefix."""
+        shared = {k: v for k, v in self.knobs.items() if k.partition(".")[0] not in ENGINES}
+        prefix = f"{engine}."
+        own = {k.removeprefix(prefix): v for k, v in self.knobs.items() if k.startswith(prefix)}
+        return shared | own
+
+    def fixed_knobs_of(self, engine: str) -> dict[str, Knob]:
+        """Return the knobs of one engine that have no alternatives."""
+        return {k: v for k, v in self.knobs_of(engine).items() if not isinstance(v, tuple)}
+
+    def knob_choices_of(self, engine: str) -> list[dict[str, Knob]]:
+        """Return every combination of the alternatives, each with the fixed knobs."""
+        knobs = self.knobs_of(engine)
+        choices = [value if isinstance(value, tuple) else (value,) for value in knobs.values()]
+        return [dict(zip(knobs, values, strict=True)) for values in itertools.product(*choices)]
+
+    @property
+    def goes_on_where_flat(self) -> bool:
+        """Whether flat sweeps are measured to their end; only a grid spares them."""
+        return self.exhaustive or self.strategy != "grid"
+
+    @property
+    def search_settings(self) -> dict[str, Any]:
+        """The strategy, its seed and its budgets, as records carry them."""
+        settings = {name: getattr(self, name) for name in SEARCH_SETTINGS}
+        return {name: value for name, value in settings.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Build a study from parsed YAML or JSON.
+
+        Lists may be written as one value (``engines: vllm``) and batch sizes as text (``1:512``).
+
+        Raises:
+            InvalidConfigError: For an unknown key or an impossible value, naming it.
+        """
+        check_study_keys("study", data, cls)
+        values = dict(data)
+        for name, read in READERS.items():
+            if name in values:
+                values[name] = read(values[name])
+        if "model" not in values:
+            raise InvalidConfigError("study: missing key 'model'")
+        return cls(**values)
+
+
+def _check_list(name: str, values: tuple[Any, ...]) -> None:
+    if not values:
+        raise refuse_setting(name, values, "at least one value")
+    if len(set(values)) != len(values):
+        raise refuse_setting(name, values, "free of repetitions")

@@ -1,0 +1,1 @@
+"""The store in MLflow; nothing else imports mlflow."""

@@ -1,0 +1,96 @@
+"""What a host of the fleet does when it is asked: run on a bench, and tell of it.
+
+Our own exceptions do not all survive the way between processes; what they say does.
+"""
+
+import dataclasses
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from autotune.errors import AutotuneError, UsageError
+from autotune.runner.runner import Bench, BenchSettings, Start, tail_path
+from autotune.schema.codec import to_json_line
+from autotune.schema.engine_config import EngineConfig
+from autotune.schema.workload import Workload
+from autotune.study.planning import Planned
+from autotune.study.trying import run_twice
+
+
+class Told(NamedTuple):
+    """What a host tells of a run: the record's line, the engine's last words, seconds."""
+
+    line: str
+    tail: str
+    seconds: float
+
+
+class Refusal(NamedTuple):
+    """What a host would not do, and whether the input is to blame."""
+
+    text: str
+    is_usage: bool
+
+
+class Host:
+    """What an actor does: a bench on its host."""
+
+    def __init__(self, settings: BenchSettings) -> None:
+        log_dir = Path(tempfile.mkdtemp(prefix="autotune-fleet-"))
+        self._settings = dataclasses.replace(settings, log_dir=log_dir)
+        self._bench = Bench(self._settings, _Nobody())
+        self._bench.__enter__()
+
+    def is_up(self) -> bool:
+        """Answer once there is a bench."""
+        return True
+
+    def run(self, item: Planned, part: Sequence[Planned]) -> Told | Refusal:
+        """Run a configuration of a study."""
+        return self._tell(run_twice, self._bench, item, part)
+
+    def run_one(self, start: Start, workload: Workload, batch_size: int) -> Told | Refusal:
+        """Run a configuration."""
+        return self._tell(self._bench.run, start, workload, batch_size)
+
+    def _tell(self, run: Any, *arguments: Any) -> Told | Refusal:
+        begin = time.monotonic()
+        record = _or_refusal(run, *arguments)
+        if isinstance(record, Refusal):
+            return record
+        path = tail_path(self._settings.log_dir, record)
+        tail = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        return Told(to_json_line(record), tail, time.monotonic() - begin)
+
+
+class _Nobody:
+    """Listens to a bench whose runs are told elsewhere."""
+
+    def engine_starting(self, config: EngineConfig) -> None:
+        """Nobody asks."""
+
+    def trial_started(self, configuration: Any) -> None:
+        """Nobody asks."""
+
+    def pass_finished(self, event: Mapping[str, Any]) -> None:
+        """Nobody asks."""
+
+
+def seeing_all(function: Any, *arguments: Any) -> Any:
+    """Call a function that looks at all of a host's GPUs; a task that holds none is shown none."""
+    hidden = os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    try:
+        return _or_refusal(function, *arguments)
+    finally:
+        if hidden is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = hidden
+
+
+def _or_refusal(function: Any, *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except AutotuneError as error:
+        return Refusal(str(error), isinstance(error, UsageError))

@@ -1,0 +1,157 @@
+"""``autotune run``: a study with its journal, its engines and its store."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from autotune.errors import InvalidConfigError
+from autotune.runner.runner import Bench, BenchSettings
+from autotune.schema.study_spec import Slo, StudySpec
+from autotune.store.cache import default_uri, store_directory
+from autotune.store.journal import open_journal
+from autotune.study.background_log import StoreLog
+from autotune.study.fleet.study import FleetStudy
+from autotune.study.loop import Listener, Planned, Study, new_session_id, plan
+from autotune.study.result import StudyResult
+from autotune.study.strategies import StrategyFactory, create_strategy
+from autotune.views.progress import create_progress
+
+if TYPE_CHECKING:
+    from autotune.store.tracking.store import Store
+    from autotune.study.fleet.ray import RayFleet
+
+
+def run_study(
+    spec: StudySpec,
+    *,
+    journal: Path | None = None,
+    resume: bool = False,
+    tracking_uri: str | None = None,
+    surrogate: StrategyFactory | None = None,
+    fleet: str | None = None,
+) -> StudyResult:
+    """Run a study to its end and return everything its journal holds.
+
+    Args:
+        journal: Journal file. Given without ``tracking_uri``, MLflow is left out altogether (a
+            GPU node needs none); otherwise the journal goes beside the store.
+        resume: Go on with the journal.
+        surrogate: Makes the strategy of that name.
+        fleet: Address of the Ray cluster whose hosts measure, in the place of this one.
+
+    Raises:
+        AutotuneError: Before anything is started, for input that cannot run here.
+    """
+    if resume and journal is None:
+        raise InvalidConfigError("--resume needs the --journal FILE to go on with")
+    uri = None if journal is not None and tracking_uri is None else tracking_uri or default_uri()
+    directory = journal.parent if journal is not None else store_directory(uri or default_uri())
+    session_id = new_session_id()
+    path = journal or directory / "journals" / f"{session_id}.jsonl"
+    log_dir = directory / "logs"
+    with contextlib.ExitStack() as stack:
+        place = _Here() if fleet is None else stack.enter_context(_fleet(fleet))
+        planned = place.plan(spec)
+        strategy = create_strategy(spec, planned, surrogate)
+        log = StoreLog(_open_store(uri), log_dir)
+        opened = stack.enter_context(open_journal(path, resume=resume))
+        study = FleetStudy(spec, opened, planned=planned, strategy=strategy, session_id=session_id)
+        settings = bench_settings(spec, planned, session_id=study.session_id, log_dir=log_dir)
+        completed = False
+        try:
+            _run(study, settings, log, place)
+            completed = True
+        finally:
+            report = log.finish(_result(study, log, settings.slo), completed=completed)
+    return dataclasses.replace(_result(study, log, settings.slo), report=report)
+
+
+class _Place(Protocol):
+    """Where a study runs."""
+
+    def plan(self, spec: StudySpec) -> list[Planned]:
+        """Plan it for what is there."""
+
+    def run(self, study: FleetStudy, settings: BenchSettings, listener: Listener) -> None:
+        """Run it there."""
+
+
+class _Here:
+    """This host."""
+
+    def plan(self, spec: StudySpec) -> list[Planned]:
+        """Plan a study for this host."""
+        return plan(spec)
+
+    def run(self, study: FleetStudy, settings: BenchSettings, listener: Listener) -> None:
+        """Run one configuration after the other."""
+        with Bench(settings, listener) as bench:
+            study.run(bench, listener)
+
+
+class _InFleet:
+    """A connected cluster."""
+
+    def __init__(self, fleet: "RayFleet") -> None:
+        self._fleet = fleet
+        self.plan = fleet.plan
+
+    def run(self, study: FleetStudy, settings: BenchSettings, listener: Listener) -> None:
+        """Run as much at a time as there is room for."""
+        self._fleet.measure_with(settings)
+        study.run_on(self._fleet, listener)
+
+
+@contextlib.contextmanager
+def _fleet(address: str) -> Iterator[_InFleet]:
+    from autotune.study.fleet.ray import fleet_at
+
+    with fleet_at(address) as fleet:
+        yield _InFleet(fleet)
+
+
+def _run(study: FleetStudy, settings: BenchSettings, log: StoreLog, place: _Place) -> None:
+    path = study.journal.path
+    if study.journal.torn is not None:
+        log.remarks.append(f"a torn last line of {path} was set aside in {path}.torn")
+    log.log(study.journal.records)
+    progress = create_progress(lambda record: log.log([record]), settings.slo)
+    with progress:
+        place.run(study, settings, progress)
+
+
+def _result(study: Study, log: StoreLog, slo: Slo) -> StudyResult:
+    return StudyResult(
+        session_id=study.session_id,
+        journal=study.journal.path,
+        records=tuple(study.journal.records),
+        remarks=(*study.remarks, *log.remarks),
+        slo=slo,
+    )
+
+
+def bench_settings(
+    spec: StudySpec, planned: Sequence[Planned], *, session_id: str, log_dir: Path
+) -> BenchSettings:
+    """Return how a study's configurations are run."""
+    return BenchSettings(
+        session_id=session_id,
+        log_dir=log_dir,
+        n_gpus=max(item.config.n_gpus for item in planned),
+        policy=spec.policy,
+        slo=spec.slo,
+        purpose=spec.purpose,
+        seed=spec.seed,
+        start_timeout_s=spec.start_timeout_s,
+        stall_timeout_s=spec.stall_timeout_s,
+    )
+
+
+def _open_store(uri: str | None) -> "Store | None":
+    if uri is None:
+        return None
+    from autotune.store.tracking.store import Store
+
+    return Store(uri)

@@ -1,0 +1,101 @@
+"""What advice rests on: the surrogate in force and the runs known of a model, without MLflow."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autotune.catalog.local_models import identify_model, remember_recorded
+from autotune.schema.record import RunRecord
+from autotune.store.bundled import reference_runs
+from autotune.store.cache import RecordCache, store_directory
+from recommender.surrogate.beside import beside
+from recommender.surrogate.predictor import PRETRAINED, Predictor
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The surrogate, the known runs of one model, some of others, and the store's directory."""
+
+    model: str
+    predictor: Predictor
+    known: tuple[RunRecord, ...]
+    others: tuple[RunRecord, ...]
+    directory: Path
+
+    def evidence(self, gpu: str, engines: Collection[str]) -> list[RunRecord]:
+        """Return what corrects predictions for a GPU: the model's runs, and others' beside them."""
+        return [*self.known, *beside(self.known, self.others, gpu=gpu, engines=engines)]
+
+
+def open_context(model: str, tracking_uri: str) -> Context:
+    """Gather what is known of a model.
+
+    Args:
+        model: Catalogue name or alias, directory with a config.json, or a recorded name.
+
+    Raises:
+        UnknownModelError: When it is none of these.
+        SurrogateError: When the surrogate in force is damaged.
+    """
+    directory = store_directory(tracking_uri)
+    name = recorded_name(model, directory)
+    cache = RecordCache(directory)
+    known = cache.read(model=name)
+    runs = _uncached(tracking_uri) if known is None else cache.sample()
+    if known is None:
+        known = [run for run in runs if run.model == name]
+    return Context(
+        model=name,
+        predictor=load_predictor(directory),
+        known=tuple(known),
+        others=tuple(run for run in runs if run.model != name),
+        directory=directory,
+    )
+
+
+def recorded_name(model: str, directory: Path) -> str:
+    """Return the name that records of a model carry; remembers models that only records know."""
+    runs = RecordCache(directory).read(model=model)
+    if runs:
+        remember_recorded(runs)
+    return identify_model(model).name
+
+
+def load_predictor(directory: Path) -> Predictor:
+    """Return the champion trained from this store, or the shipped surrogate."""
+    return Predictor.load(surrogate_directory(directory))
+
+
+def surrogate_directory(directory: Path) -> Path:
+    """Return where the surrogate in force lies; it stays whole when another takes its place."""
+    champion = directory / CHAMPION
+    return champion.resolve() if champion.is_dir() else PRETRAINED
+
+
+def known_runs(tracking_uri: str, model: str) -> Sequence[RunRecord]:
+    """Return the store's runs of a model from the cache; opens MLflow only when there is none.
+
+    Of a store that does not exist yet, the runs that it will be given when it is first opened.
+    """
+    cached = RecordCache(store_directory(tracking_uri)).read(model=model)
+    if cached is not None:
+        return cached
+    return [run for run in _uncached(tracking_uri) if run.model == model]
+
+
+def _uncached(tracking_uri: str) -> list[RunRecord]:
+    """Return the runs of a store that has no cache."""
+    if not has_store(tracking_uri):
+        return reference_runs(tracking_uri)
+    from autotune.store.tracking.store import Store
+
+    return Store(tracking_uri).read()
+
+
+def has_store(tracking_uri: str) -> bool:
+    """Whether there is a store to read (a local one that nobody has written to is not there)."""
+    if tracking_uri.startswith("sqlite:///"):
+        return Path(tracking_uri.removeprefix("sqlite:///")).exists()
+    return True

@@ -1,0 +1,111 @@
+"""``autotune explain``: what a recommendation rests on, candidate by candidate."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autotune.schema.record import Configuration
+from autotune.store.cache import store_directory
+from recommender.commands.context import open_context, surrogate_directory
+from recommender.recommendation.candidates import Candidate, configuration_of
+from recommender.recommendation.drift import version_drift
+from recommender.recommendation.recommend import Recommendation, helpful_runs
+from recommender.reports import ledger
+from recommender.reports.attribution import Account, account_for
+from recommender.surrogate.neighbours import Evidence, learned_from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a recommendation says what it says.
+
+    Attributes:
+        accounts: Of its candidates, best first.
+        evidence: Engine -> what the surrogate in force learned from.
+        warnings: What makes the evidence less than it seems.
+        helpful: The runs that would help the decision most.
+    """
+
+    recommendation: Recommendation
+    accounts: tuple[Account, ...]
+    evidence: dict[str, Evidence]
+    warnings: tuple[str, ...]
+    helpful: tuple[Candidate, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        made = self.recommendation
+        return {
+            "recommendation_id": made.recommendation_id,
+            "model": made.query.model,
+            "target_gpu": made.target_gpu,
+            "explanation": made.explanation,
+            "candidates": [account.to_dict() for account in self.accounts],
+            "evidence": {name: dataclasses.asdict(seen) for name, seen in self.evidence.items()},
+            "warnings": list(self.warnings),
+            "helpful_runs": [
+                {"engine": c.engine, "n_gpus": c.n_gpus, "batch_size": c.batch_size}
+                for c in self.helpful
+            ],
+        }
+
+
+def explain_recommendation(
+    reference: str, tracking_uri: str, *, top: int | None = None
+) -> Explanation:
+    """Explain a saved recommendation with what is known of the model now.
+
+    Args:
+        reference: Its id, its file, or a saved ``recommend --json`` output.
+        top: How many of its candidates; all when ``None``.
+
+    Raises:
+        InvalidConfigError: When there is no such recommendation.
+    """
+    made = ledger.load(reference, store_directory(tracking_uri))
+    query = made.query
+    context = open_context(query.model_path or query.model, tracking_uri)
+    chosen = made.candidates[:top]
+    engines = dict.fromkeys(candidate.engine for candidate in chosen)
+    known = context.evidence(made.target_gpu, query.engines)
+    drifts = (version_drift(context.known, engine) for engine in engines)
+    return Explanation(
+        recommendation=made,
+        accounts=tuple(
+            account_for(
+                chosen,
+                _configurations(made, chosen),
+                context.predictor,
+                surrogate_directory(context.directory),
+                known,
+            )
+        ),
+        evidence={
+            engine: learned_from(
+                context.predictor.meta,
+                engine,
+                query.workload.mode,
+                made.target_gpu,
+                query.model,
+            )
+            for engine in engines
+        },
+        warnings=tuple(warning for warning in drifts if warning is not None),
+        helpful=tuple(
+            helpful_runs(
+                context.predictor,
+                _configurations(made, made.landscape),
+                made.landscape,
+                known,
+                query,
+            )
+        ),
+    )
+
+
+def _configurations(made: Recommendation, places: Sequence[Candidate]) -> list[Configuration]:
+    return [
+        configuration_of(made.query, made.target_gpu, c.engine, c.n_gpus, c.batch_size)
+        for c in places
+    ]

@@ -1,0 +1,1 @@
+"""Confirmatory runs: the sequential loop and its devices."""

@@ -1,0 +1,166 @@
+"""The configurations of a confirmation: what is believed of each, what was run, what wins."""
+
+from collections.abc import Sequence
+
+from autotune.schema.record import Configuration, RunRecord
+from recommender.confirmation.result import ConfirmedRun
+from recommender.decision.acquisition import next_run
+from recommender.decision.certificate import Certificate, best_bound90, regret_bound90
+from recommender.features.table import Array
+from recommender.recommendation.candidates import Candidate, place_of
+from recommender.recommendation.evaluate_candidates import price
+from recommender.recommendation.recommend import Recommendation, rank, score
+from recommender.surrogate.joint import correlation
+from recommender.surrogate.predictor import Predictor
+
+
+class Contest:
+    """n configurations of one landscape; every run moves what is believed of the others.
+
+    Args:
+        questions: The configurations that can be run.
+        known: Runs known of this model before.
+    """
+
+    def __init__(
+        self,
+        recommendation: Recommendation,
+        questions: Sequence[Configuration],
+        predictor: Predictor,
+        known: Sequence[RunRecord],
+    ) -> None:
+        self.done: list[ConfirmedRun] = []
+        self._made = recommendation
+        self._questions = questions
+        self._predictor = predictor
+        self._evidence = list(known)
+        self._index = {place_of(question): i for i, question in enumerate(questions)}
+        self._completed: dict[int, bool] = {}
+        self._believe()
+
+    def _believe(self) -> None:
+        query = self._made.query
+        self._candidates = price(self._questions, self._predictor, self._evidence, query)
+        self._scores = [_worth(candidate, query.objective) for candidate in self._candidates]
+
+    def take(self, role: str, index: int, record: RunRecord) -> None:
+        """Learn from a run."""
+        predicted = self._candidates[index]
+        measured = record.output_throughput if record.is_measured else None
+        error = None if measured is None else measured / predicted.output_throughput - 1
+        self.done.append(ConfirmedRun(role=role, predicted=predicted, record=record, error=error))
+        self._completed[index] = record.is_measured
+        self._evidence.append(record)
+        self._believe()
+
+    def choose(self, runs: int, stop_regret: float) -> tuple[str, int] | None:
+        """Return role and index of the next run, or ``None`` when nothing is left to gain.
+
+        Args:
+            runs: How many there are to spend in all.
+            stop_regret: The bound on regret under which only the kept configuration is still run.
+        """
+        if not self.done:
+            return "recommended", self._first()
+        kept = self._kept()
+        if kept in self._completed:
+            kept = None
+        if stop_regret > 0 and self._bound(self._best_measured()) <= stop_regret:
+            return None if kept is None else ("kept", kept)
+        following = next_run(
+            self._candidates,
+            self._measured(),
+            self._correlate,
+            kept=kept,
+            kept_by=runs,
+            scale=self._scale(),
+        )
+        if following is None:
+            return None
+        return ("kept" if following == kept else "challenger"), following
+
+    def _first(self) -> int:
+        recommended = self._index.get(place_of(self._made.best))
+        if recommended is not None:
+            return recommended
+        feasible = [candidate for candidate in self._candidates if candidate.is_feasible]
+        return self._index[place_of(rank(feasible or self._candidates, self._made.query)[0])]
+
+    @property
+    def winner(self) -> Candidate | None:
+        """The best measured, by objective and tolerance; ``None`` when every run failed.
+
+        What meets the latency limits wins over what does not.
+        """
+        ran = [self._candidates[i] for i, completed in self._completed.items() if completed]
+        within = [candidate for candidate in ran if candidate.is_feasible]
+        return rank(within or ran, self._made.query)[0] if ran else None
+
+    def better_than(self, winner: Candidate | None) -> Candidate | None:
+        """Return the best candidate not run, if it is predicted to beat the winner."""
+        query = self._made.query
+        left = [i for i in self._left() if self._candidates[i].is_feasible]
+        if winner is None or not left:
+            return None
+        first = max(left, key=self._scores.__getitem__)
+        bar = _worth(winner, query.objective) * (1 + query.tolerance)
+        return self._candidates[first] if self._scores[first] > bar else None
+
+    def certify(self, winner: Candidate) -> Certificate:
+        """Return what is certain of the winner."""
+        reached = _worth(winner, self._made.query.objective)
+        worth = self._kept_worth()
+        return Certificate(
+            runs=len(self.done),
+            regret_bound90=self._bound(reached),
+            kept_slowdown=None if worth is None or not reached else 1 - worth / reached,
+            is_kept_measured=self._kept() in self._completed,
+        )
+
+    def _kept_worth(self) -> float | None:
+        """Return what the kept configuration brings, 0 where it failed, ``None`` without one."""
+        keep, index = self._made.keep_source, self._kept()
+        if keep is None:
+            return None
+        if index is None:
+            return _worth(keep, self._made.query.objective)
+        return self._scores[index] if self._completed.get(index, True) else 0.0
+
+    def _kept(self) -> int | None:
+        keep = self._made.keep_source
+        return None if keep is None else self._index.get(place_of(keep))
+
+    def _left(self) -> list[int]:
+        return [i for i in range(len(self._questions)) if i not in self._completed]
+
+    def _measured(self) -> dict[int, float]:
+        return {i: self._scores[i] if ok else 0.0 for i, ok in self._completed.items()}
+
+    def _best_measured(self) -> float:
+        return max(self._measured().values(), default=0.0)
+
+    def _scale(self) -> list[float]:
+        """Return what a token/s of each candidate is worth in the objective."""
+        pairs = zip(self._scores, self._candidates, strict=True)
+        return [value / candidate.output_throughput for value, candidate in pairs]
+
+    def _correlate(self, indices: Sequence[int]) -> Array:
+        asked = [self._questions[i] for i in indices]
+        return correlation(self._predictor, asked, self._evidence)
+
+    def _bound(self, reached: float) -> float:
+        """Return the bound on the regret of a value of the objective."""
+        left, scale = self._left(), self._scale()
+        best = best_bound90(
+            [self._candidates[i] for i in left],
+            self._correlate(left),
+            list(self._measured().values()),
+            [scale[i] for i in left],
+        )
+        return regret_bound90(reached, best)
+
+
+def _worth(candidate: Candidate, objective: str) -> float:
+    """Return the score, weighed by the chance to meet the latency limits."""
+    value = score(candidate, objective)
+    return value if objective == "goodput" else value * candidate.p_within_limits

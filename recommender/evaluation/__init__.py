@@ -1,0 +1,1 @@
+"""Backtests of the decision rule that is shipped."""

@@ -1,0 +1,1 @@
+"""Numbers from spec sheets and arithmetic; nothing learned."""

@@ -1,0 +1,74 @@
+"""What the trees see: the roofline's own view of a configuration and the numbers behind it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from autotune.schema.record import ENGINES, Configuration
+from recommender.features.roofline import BOTTLENECKS, CONSTANTS, roofline
+from recommender.features.table import Array, Facts, collect
+
+_LOGS: Final = (
+    "n_gpus",
+    "in_flight",
+    "input_len",
+    "output_len",
+    "params",
+    "active_params",
+    "layers",
+    "hidden",
+    "vocab",
+    "kv_bytes_per_token",
+    "memory_gb",
+    "bandwidth",
+    "flops",
+    "interconnect",
+)
+_PLAIN: Final = ("is_serving", "is_amd", "is_other_vendor", "year", "version", "input_len_unknown")
+FEATURE_NAMES: Final = (
+    *(f"log_{name}" for name in _LOGS),
+    *_PLAIN,
+    *(f"share_{name}" for name in BOTTLENECKS),
+    *(f"is_{name}" for name in ENGINES),
+    "log_bytes_per_param",
+    "log_heads_per_kv_head",
+    "log_flops_per_byte",
+    "log_sparsity",
+    "log_tpot_s",
+    "log_memory_pressure",
+    "log_waiting",
+)
+
+
+def encode(configurations: Sequence[Configuration]) -> Array:
+    """Return the features of configurations, shape (n, len(FEATURE_NAMES)); NaN is unknown."""
+    return encode_facts(collect(configurations))
+
+
+def encode_facts(facts: Facts) -> Array:
+    """Return the features of rows already looked up, shape (n, len(FEATURE_NAMES)).
+
+    The roofline here has its textbook constants, so that features mean the same for any fit.
+    """
+    ideal = roofline(facts, CONSTANTS)
+    shares = ideal.shares_s / ideal.shares_s.sum(axis=1, keepdims=True)
+    derived = (
+        np.log(facts["weight_bytes"] / facts["params"]),
+        np.log(facts["heads"].clip(min=1) / facts["kv_heads"].clip(min=1)),
+        np.log(facts["flops"] / facts["bandwidth"]),
+        np.log(facts["active_params"] / facts["params"]),
+        np.log(ideal.tpot_s),
+        np.log(facts["memory_total_gb"] / facts["memory_available_gb"]).clip(-5, 5),
+        np.log(facts["in_flight"] / ideal.in_flight),
+    )
+    engines = (facts.is_engine(name) for name in ENGINES)
+    return np.column_stack(
+        (
+            *(np.log(facts[name].clip(min=1e-9)) for name in _LOGS),
+            *(facts[name] for name in _PLAIN),
+            shares,
+            *engines,
+            *derived,
+        )
+    )

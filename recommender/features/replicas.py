@@ -1,0 +1,72 @@
+"""Replicas behind one server: each works by itself, so one of them is learned from and predicted.
+
+vLLM's ``data_parallel_size`` puts that many engines behind one server, which deals the requests out
+evenly. A mixture of experts is the exception: its replicas step together and share the experts, so
+they count as one engine over all the GPUs.
+"""
+
+import dataclasses
+from typing import Any
+
+from autotune.errors import InvalidModelConfigError, UnknownModelError
+from autotune.schema.record import CONFIGURATION_FIELDS, Configuration, RunRecord
+from recommender.features.spec_sheets import model_of
+
+_KNOB = "data_parallel_size"
+
+
+def replicas_of(configuration: Configuration) -> int:
+    """Return the number of independent engines; 1 for a model that cannot be looked up."""
+    named = configuration.knobs.get(_KNOB)
+    if not isinstance(named, int) or named < 2 or configuration.n_gpus % named:
+        return 1
+    try:
+        return 1 if model_of(configuration.model).n_experts else named
+    except (UnknownModelError, InvalidModelConfigError):
+        return 1
+
+
+def busy_replicas(configuration: Configuration) -> int:
+    """Return how many engines have requests; their throughputs add up to the server's."""
+    return min(replicas_of(configuration), configuration.batch_size)
+
+
+def one_replica(configuration: Configuration) -> Configuration:
+    """Return the configuration of one engine that has requests, the fullest of them."""
+    replicas = replicas_of(configuration)
+    if replicas == 1:
+        return configuration
+    fields: dict[str, Any] = {name: getattr(configuration, name) for name in CONFIGURATION_FIELDS}
+    fields["n_gpus"] = configuration.n_gpus // replicas
+    fields["batch_size"] = -(-configuration.batch_size // busy_replicas(configuration))
+    fields["knobs"] = {k: v for k, v in configuration.knobs.items() if k != _KNOB}
+    return Configuration(**fields)
+
+
+def run_of_one_replica(run: RunRecord) -> RunRecord:
+    """Return the run as one of its engines that had requests saw it.
+
+    Energy is every GPU's, so nothing is known of it where some idled.
+    """
+    replicas, busy = replicas_of(run), busy_replicas(run)
+    if replicas == 1:
+        return run
+    alone = one_replica(run)
+    is_shared = busy == replicas
+    return dataclasses.replace(
+        run,
+        n_gpus=alone.n_gpus,
+        batch_size=alone.batch_size,
+        knobs=alone.knobs,
+        output_throughput=_share(run.output_throughput, busy),
+        total_throughput=_share(run.total_throughput, busy),
+        request_throughput=_share(run.request_throughput, busy),
+        energy_j_per_token=run.energy_j_per_token if is_shared else None,
+        mean_power_w=_share(run.mean_power_w, replicas) if is_shared else None,
+        kv_cache_tokens=None if run.kv_cache_tokens is None else run.kv_cache_tokens // replicas,
+        run_key=None,
+    )
+
+
+def _share(value: float | None, parts: int) -> float | None:
+    return None if value is None else value / parts

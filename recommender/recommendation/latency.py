@@ -1,0 +1,90 @@
+"""Will a configuration meet the latency limits, and by how much would it miss them?"""
+
+import dataclasses
+import math
+from typing import Final, Protocol
+
+from autotune.schema.record import RunRecord
+from autotune.schema.workload import Slo
+from recommender.surrogate.predictor import Prediction
+
+_NORMAL_95: Final = 1.6449
+
+
+class Timed(Protocol):
+    """A prediction, or a candidate made from one."""
+
+    @property
+    def output_throughput(self) -> float:
+        """Expected tokens/s."""
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 90 % interval, tokens/s."""
+
+    @property
+    def ttft_ms(self) -> float | None:
+        """Mean time to the first token."""
+
+    @property
+    def tpot_ms(self) -> float | None:
+        """Mean time of a token after it; ``None`` where only one is generated."""
+
+
+def chance_within(prediction: Timed, slo: Slo) -> float:
+    """Return the probability to meet the limits.
+
+    Latencies are as uncertain as the throughput, and by the same factor (what slows the one slows
+    the others), so that all limits are met as likely as the one most likely missed.
+    """
+    deviation = math.log(prediction.high / prediction.output_throughput) / _NORMAL_95
+    return min(
+        (_below(predicted, limit, deviation) for _, predicted, limit in _pairs(prediction, slo)),
+        default=1.0,
+    )
+
+
+def chance_measured(prediction: Prediction, run: RunRecord, slo: Slo) -> float:
+    """Return the probability once it ran; a latency that was not measured is as unsure as ever."""
+    throughput = run.output_throughput or prediction.output_throughput
+    seen = dataclasses.replace(
+        prediction,
+        output_throughput=throughput,
+        high=throughput * (1 + (run.throughput_ci95 or 0.0)),
+        ttft_ms=run.mean_ttft_ms,
+        tpot_ms=run.mean_tpot_ms,
+    )
+    unseen = dataclasses.replace(
+        prediction,
+        ttft_ms=None if run.mean_ttft_ms else prediction.ttft_ms,
+        tpot_ms=None if run.mean_tpot_ms else prediction.tpot_ms,
+    )
+    return min(chance_within(seen, slo), chance_within(unseen, slo))
+
+
+def misses(prediction: Timed, slo: Slo) -> list[tuple[str, float, float]]:
+    """Return (TTFT or TPOT, expected ms, limit in ms) of every limit expected to be missed."""
+    return [pair for pair in _pairs(prediction, slo) if pair[1] > pair[2]]
+
+
+def excess(prediction: Timed, slo: Slo) -> float:
+    """Return by which factor the worst limit is missed, less one; 0 when all are met."""
+    return max((value / limit - 1 for _, value, limit in misses(prediction, slo)), default=0.0)
+
+
+def _pairs(prediction: Timed, slo: Slo) -> list[tuple[str, float, float]]:
+    named = (
+        ("TTFT", prediction.ttft_ms, slo.max_ttft_ms),
+        ("TPOT", prediction.tpot_ms, slo.max_tpot_ms),
+    )
+    return [
+        (name, value, limit)
+        for name, value, limit in named
+        if value is not None and limit is not None
+    ]
+
+
+def _below(predicted: float, limit: float, deviation: float) -> float:
+    """Return the probability that a log-normal with this median stays under the limit."""
+    z = math.log(limit / predicted) / max(deviation, 1e-6)
+    return 0.5 * math.erfc(-z / math.sqrt(2))

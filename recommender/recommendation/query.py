@@ -1,0 +1,69 @@
+"""What is asked of the recommender."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from autotune.errors import InvalidConfigError
+from autotune.schema.study_spec import (
+    RUNNABLE_ENGINES,
+    Slo,
+    Workload,
+    check_choice,
+    check_positive,
+    check_positive_int,
+)
+
+OBJECTIVES = ("throughput", "per-gpu", "cost", "energy", "goodput")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What was asked.
+
+    Attributes:
+        model_path: Directory of a model that is not in the catalogue.
+        source_gpu: The GPU served on until now; ``None`` when there is none.
+        max_gpus: Most GPUs to spend, on one replica or on several.
+        max_batch_size: Largest batch to consider (HF stops at 512 anyway).
+        objective: What to maximise: ``throughput`` of one replica (tokens/s), the same ``per-gpu``,
+            ``cost`` (dollars a million tokens, least), ``energy`` (joules a token, least), or
+            ``goodput`` (throughput x the chance to meet the limits).
+        slo: Latency limits; what is predicted to miss one is not recommended.
+        prices: Catalogue name of a GPU -> dollars an hour of one of them.
+        tolerance: Share of the best that may be given up for fewer GPUs or a smaller batch.
+    """
+
+    model: str
+    target_gpu: str
+    model_path: str | None = None
+    source_gpu: str | None = None
+    engine: str = "vllm"
+    max_gpus: int = 8
+    max_batch_size: int = 1024
+    workload: Workload = field(default_factory=Workload)
+    dtype: str = "auto"
+    quantization: str | None = None
+    objective: str = "throughput"
+    slo: Slo = field(default_factory=Slo)
+    prices: Mapping[str, float] = field(default_factory=dict)
+    tolerance: float = 0.02
+    top: int = 5
+
+    def __post_init__(self) -> None:
+        check_choice("engine", self.engine, (*RUNNABLE_ENGINES, "all"))
+        check_choice("objective", self.objective, OBJECTIVES)
+        for name in ("max_gpus", "max_batch_size", "top"):
+            check_positive_int(name, getattr(self, name))
+        if self.tolerance:
+            check_positive("tolerance", self.tolerance)
+        for gpu, dollars in self.prices.items():
+            check_positive(f"price of {gpu}", dollars)
+        if self.objective == "goodput" and not self.slo.is_set:
+            raise InvalidConfigError(
+                "objective=goodput needs a latency limit: give --max-ttft-ms or --max-tpot-ms"
+            )
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines to compare."""
+        return RUNNABLE_ENGINES if self.engine == "all" else (self.engine,)

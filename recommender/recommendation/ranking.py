@@ -1,0 +1,89 @@
+"""Which of the configurations is best by an objective, and what the objective is in words."""
+
+from collections.abc import Sequence
+
+from recommender.decision.acquisition import KEPT_MARGIN, cautious
+from recommender.recommendation.candidates import Candidate, place_of
+from recommender.recommendation.query import Query
+
+_WORDS = {
+    "throughput": "{:,.0f} tok/s",
+    "per-gpu": "{:,.0f} tok/s a GPU",
+    "cost": "${:.3f} a million tokens",
+    "energy": "{:.3f} J a token",
+    "goodput": "{:,.0f} tok/s within the limits",
+}
+
+
+def rank(feasible: Sequence[Candidate], query: Query) -> list[Candidate]:
+    """Order by ``worth``; the first is the cheapest of those within the tolerance of the best.
+
+    Cheaper means fewer GPUs, then the smaller batch: the same throughput at a lower latency.
+    """
+    ordered = sorted(feasible, key=lambda c: -worth(c, query.objective))
+    floor = worth(ordered[0], query.objective) * (1 - query.tolerance)
+    plateau = [c for c in ordered if worth(c, query.objective) >= floor]
+    first = min(plateau, key=lambda c: (c.n_gpus, c.batch_size))
+    return [first, *(c for c in ordered if c is not first)]
+
+
+def prefer_kept(
+    ranked: Sequence[Candidate], keep: Candidate | None, query: Query
+) -> list[Candidate]:
+    """Put the kept configuration first where changing is not expected to bring enough.
+
+    The best of many predictions is partly the luckiest: less than KEPT_MARGIN expected is no reason
+    to change. Fewer GPUs are one, and so is having measured both.
+    """
+    first = ranked[0]
+    same = [c for c in ranked if keep is not None and place_of(c) == place_of(keep)]
+    if not same or first.n_gpus < same[0].n_gpus or first.status == same[0].status == "measured":
+        return list(ranked)
+    if worth(same[0], query.objective) < (1 - KEPT_MARGIN) * worth(first, query.objective):
+        return list(ranked)
+    return [same[0], *(c for c in ranked if c is not same[0])]
+
+
+def worth(candidate: Candidate, objective: str) -> float:
+    """Return the objective with caution, as sure as the throughput that it grows with.
+
+    What was measured needs none: its interval is that of few passes, no surprise to come.
+    """
+    if candidate.status == "measured":
+        return score(candidate, objective)
+    return score(candidate, objective) * cautious(candidate) / candidate.output_throughput
+
+
+def score(candidate: Candidate, objective: str) -> float:
+    """Return what the objective maximises; it grows in proportion to a candidate's throughput.
+
+    For cost that is tok/s a GPU (on one kind of GPU, which costs what it costs), for energy tokens
+    a joule.
+    """
+    if objective in ("per-gpu", "cost"):
+        return candidate.output_throughput_per_gpu
+    if objective == "energy" and candidate.energy_j_per_token is not None:
+        return 1 / candidate.energy_j_per_token
+    if objective == "goodput":
+        return candidate.output_throughput * candidate.p_within_limits
+    return candidate.output_throughput
+
+
+def amount(candidate: Candidate, objective: str) -> float | None:
+    """Return the objective as people count it; ``None`` where price or power is unknown.
+
+    Tokens/s (of a GPU, within the limits), dollars a million tokens, or joules a token.
+    """
+    if objective == "cost":
+        return candidate.cost_per_mtok
+    if objective == "energy":
+        return candidate.energy_j_per_token
+    return score(candidate, objective)
+
+
+def describe(candidate: Candidate, objective: str) -> str:
+    """Return the amount with its unit; the throughput where it is unknown."""
+    value = amount(candidate, objective)
+    if value is None:
+        return _WORDS["throughput"].format(candidate.output_throughput)
+    return _WORDS[objective].format(value)

@@ -1,0 +1,211 @@
+"""From a model and a target GPU to a ranked list of configurations, with baselines and reasons.
+
+numpy is the heaviest import here: a cold answer has 1.5 s.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autotune.catalog.compatibility import check_lengths
+from autotune.catalog.gpus import GpuSpec, ambiguity, find_gpu
+from autotune.catalog.models import ModelProfile, find_model
+from autotune.schema.record import Configuration, RunRecord
+from recommender.decision.informative import most_informative
+from recommender.grounds import Grounds
+from recommender.recommendation.baselines import kept, serving_now, usual
+from recommender.recommendation.candidates import Candidate, enumerate_configurations
+from recommender.recommendation.deployment import Deployment, deploy
+from recommender.recommendation.evaluate_candidates import price
+from recommender.recommendation.explanation import explain
+from recommender.recommendation.migration import Migration, judge
+from recommender.recommendation.query import Query
+from recommender.recommendation.ranking import prefer_kept, rank, score
+from recommender.recommendation.refusals import check_choice_left, check_price
+from recommender.surrogate.predictor import Predictor
+from recommender.surrogate.threads import one_blas_thread
+
+__all__ = ["Recommendation", "rank", "recommend", "score"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """The answer.
+
+    Attributes:
+        candidates: What may be recommended, best first.
+        landscape: Every configuration considered.
+        migration: Before and after, with a verdict; ``None`` without another GPU to come from, and
+            where nothing runs on that.
+    """
+
+    recommendation_id: str
+    created_at: str
+    query: Query
+    target_gpu: str
+    best: Candidate
+    candidates: tuple[Candidate, ...]
+    keep_source: Candidate | None
+    baselines: Mapping[str, Candidate]
+    landscape: tuple[Candidate, ...]
+    explanation: str
+    remarks: tuple[str, ...]
+    n_known_runs: int
+    migration: Migration | None = None
+
+    def __repr__(self) -> str:
+        best = self.best
+        return (
+            f"<Recommendation {self.recommendation_id}: {self.query.model} on {best.n_gpus} x "
+            f"{self.target_gpu} with {best.engine} at batch size {best.batch_size}, "
+            f"{best.output_throughput:,.0f} tok/s ({best.low:,.0f} to {best.high:,.0f})>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the answer, its landscape and its reasons in a notebook."""
+        from autotune.views.pages.html import render_fragment
+        from recommender.reports.document import advice_excerpt
+
+        return render_fragment(advice_excerpt(self))
+
+    @property
+    def deployment(self) -> Deployment:
+        """How the best is spread over the GPUs."""
+        return deploy(self.best, self.query)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the contract's JSON object."""
+        return {
+            "model": self.query.model,
+            "engine": self.best.engine,
+            "target_gpu": self.target_gpu,
+            "workload": dataclasses.asdict(self.query.workload),
+            "objective": self.query.objective,
+            "best": self.best.to_dict(),
+            "deployment": dataclasses.asdict(self.deployment),
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
+            "keep_source": None if self.keep_source is None else self.keep_source.to_dict(),
+            "baselines": {name: c.to_dict() for name, c in self.baselines.items()},
+            "migration": None if self.migration is None else self.migration.to_dict(),
+            "explanation": self.explanation,
+            "remarks": list(self.remarks),
+            "recommendation_id": self.recommendation_id,
+        }
+
+
+@one_blas_thread()
+def recommend(
+    query: Query, predictor: Predictor, known: Sequence[RunRecord] = ()
+) -> Recommendation:
+    """Rank the configurations of a model on a target GPU.
+
+    Args:
+        known: Runs known of this model, on any GPU; they correct the predictions, and those on the
+            target replace them. Runs of other models in the same harness correct them too.
+
+    Raises:
+        UsageError: For an unknown model or GPU, and for an objective that lacks its price or power.
+        NothingFitsError: When no configuration fits the target; says how much memory is missing.
+        LimitsNotMetError: When none is expected to meet the latency limits; names the nearest.
+    """
+    profile, gpu = find_model(query.model), find_gpu(query.target_gpu)
+    query = dataclasses.replace(query, model=profile.name)
+    check_lengths(profile, query.workload)
+    check_price(query, gpu)
+    questions = enumerate_configurations(query, profile, gpu)
+    landscape = price(questions, predictor, known, query)
+    now = _served_now(query, profile, predictor, known)
+    keep = None if now is None else kept(query, gpu, now, predictor, known)
+    ranked = rank(check_choice_left(query, profile, gpu, landscape), query)
+    ranked = prefer_kept(ranked, keep, query)
+    best = ranked[0]
+    moved = None if now is None else _moved(query, gpu, now, best)
+    grounds = Grounds(
+        query=query,
+        gpu=gpu.name,
+        ranked=ranked,
+        landscape=landscape,
+        keep=keep,
+        migration=moved,
+        known=[run for run in known if run.model == query.model],
+        beside=[run for run in known if run.model != query.model],
+        evidence=predictor.meta,
+        helpful=_helpful(predictor, questions, landscape, known, query, best),
+    )
+    created_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    asked = (query.target_gpu, query.source_gpu or "")
+    return Recommendation(
+        recommendation_id=_identify(query, gpu, best, created_at),
+        created_at=created_at,
+        query=query,
+        target_gpu=gpu.name,
+        best=best,
+        candidates=tuple(ranked[: query.top]),
+        keep_source=keep,
+        baselines=usual(query, landscape),
+        landscape=tuple(landscape),
+        explanation=explain(grounds),
+        remarks=tuple(text for name in asked if (text := ambiguity(name))),
+        n_known_runs=len(grounds.known),
+        migration=moved,
+    )
+
+
+def _served_now(
+    query: Query, profile: ModelProfile, predictor: Predictor, known: Sequence[RunRecord]
+) -> Candidate | None:
+    """Return what is served on the source GPU; ``None`` without one."""
+    if query.source_gpu is None:
+        return None
+    return serving_now(query, profile, find_gpu(query.source_gpu), predictor, known)
+
+
+def _moved(query: Query, gpu: GpuSpec, now: Candidate, best: Candidate) -> Migration | None:
+    """Return whether moving pays; ``None`` where the source is the target."""
+    source = find_gpu(query.source_gpu or "")
+    return None if source == gpu else judge(query, source.name, gpu.name, now, best)
+
+
+def helpful_runs(
+    predictor: Predictor,
+    questions: Sequence[Configuration],
+    landscape: Sequence[Candidate],
+    known: Sequence[RunRecord],
+    query: Query,
+) -> list[Candidate]:
+    """Return the two candidates whose measurement would help the decision most.
+
+    Args:
+        questions: n configurations.
+        landscape: What is expected of them, in the same order.
+    """
+    rows = [i for i, candidate in enumerate(landscape) if candidate.is_feasible]
+    value = np.array([math.log(score(landscape[i], query.objective)) for i in rows])
+    chosen = most_informative(predictor, [questions[i] for i in rows], value, known)
+    return [landscape[rows[i]] for i in chosen]
+
+
+def _helpful(
+    predictor: Predictor,
+    questions: Sequence[Configuration],
+    landscape: Sequence[Candidate],
+    known: Sequence[RunRecord],
+    query: Query,
+    best: Candidate,
+) -> list[Candidate]:
+    """Return helpful runs where the evidence is far, nothing elsewhere (it takes time)."""
+    if best.confidence != "low":
+        return []
+    return helpful_runs(predictor, questions, landscape, known, query)
+
+
+def _identify(query: Query, gpu: GpuSpec, best: Candidate, now: str) -> str:
+    text = json.dumps([dataclasses.asdict(query), gpu.name, best.to_dict(), now])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

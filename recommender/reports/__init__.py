@@ -1,0 +1,1 @@
+"""Documents, charts, tables, the ledger."""

@@ -1,0 +1,1 @@
+"""The trained artifact and its cold evaluation; numpy alone."""

@@ -1,0 +1,126 @@
+"""What is known for this user, beside what is asked: which runs count, and how near they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotune.schema.record import Configuration, RunRecord
+from recommender.features.replicas import busy_replicas, one_replica, run_of_one_replica
+from recommender.features.table import Facts, collect
+from recommender.surrogate.feasibility import outcomes
+from recommender.surrogate.gaussian_process import ENGINE, GPU, MODEL, Cells, cells_of
+from recommender.surrogate.intervals import (
+    ALONE,
+    BOTH,
+    ELSEWHERE,
+    NEIGHBOURS,
+    NOTHING,
+    ON_TARGET,
+    STATES,
+)
+from recommender.training.dataset import is_catalogued
+
+MOST_RUNS: Final = 700
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """n questions and m known runs, looked up together so that their codes compare.
+
+    Of replicas behind one server, one stands for all: in the questions as in the runs.
+
+    Attributes:
+        replicas: How many have requests, of each question, shape (n,).
+        facts, cells: Of the questions.
+        runs: The known runs, their facts and cells.
+        measured: Indices of the runs with a throughput, shape (k,).
+        verdicts: Indices of the runs that say whether they fit in memory, and 1 or 0 for each.
+    """
+
+    replicas: NDArray[np.int64]
+    facts: Facts
+    cells: Cells
+    runs: list[RunRecord]
+    run_facts: Facts
+    run_cells: Cells
+    measured: NDArray[np.int64]
+    verdict_index: NDArray[np.int64]
+    verdict: NDArray[np.float64]
+
+    def same(self, *labels: int) -> NDArray[np.bool_]:
+        """Return which runs share these labels with a question, shape (n, m)."""
+        mine, theirs = self.cells.labels[:, labels], self.run_cells.labels[:, labels]
+        equal: NDArray[np.bool_] = (mine[:, None, :] == theirs[None, :, :]).all(axis=2)
+        return equal
+
+    def state(self) -> NDArray[np.int64]:
+        """Return the index into STATES of each question, shape (n,)."""
+        model = self.same(ENGINE, MODEL)[:, self.measured].any(axis=1)
+        gpu = self.same(ENGINE, GPU)[:, self.measured].any(axis=1)
+        there = self.same(ENGINE, MODEL, GPU)[:, self.measured]
+        elsewhere = (self.same(ENGINE, MODEL)[:, self.measured] & ~there).any(axis=1)
+        of_model = np.where(gpu, STATES.index(BOTH), STATES.index(ELSEWHERE))
+        of_others = np.where(gpu, STATES.index(NEIGHBOURS), STATES.index(NOTHING))
+        on_target = np.where(elsewhere, STATES.index(ON_TARGET), STATES.index(ALONE))
+        return np.where(there.any(axis=1), on_target, np.where(model, of_model, of_others))
+
+    def runs_on_target(self) -> NDArray[np.int64]:
+        """Return the number of measured runs of each question's model on its GPU, shape (n,)."""
+        count: NDArray[np.int64] = self.same(ENGINE, MODEL, GPU)[:, self.measured].sum(axis=1)
+        return count
+
+
+def gather(configurations: Sequence[Configuration], known: Sequence[RunRecord]) -> Knowledge:
+    """Look questions and known runs up; suspect, throttled and uncatalogued runs do not count."""
+    trusted = [run for run in known if not run.suspect and not run.is_throttled]
+    runs = nearest_runs(configurations, trusted)
+    runs = [run_of_one_replica(run) for run in runs if is_catalogued(run)]
+    replicas = np.array([busy_replicas(asked) for asked in configurations], dtype=np.int64)
+    configurations = [one_replica(asked) for asked in configurations]
+    sources = {run.source for run in runs}
+    source = sources.pop() if len(sources) == 1 else None
+    facts = collect([*configurations, *runs], source=source)
+    cells = cells_of([*configurations, *runs], facts)
+    n = len(configurations)
+    asked, given = np.arange(n), np.arange(n, len(facts))
+    verdicts = outcomes(runs)
+    return Knowledge(
+        replicas=replicas,
+        facts=facts.take(asked),
+        cells=cells.take(asked),
+        runs=runs,
+        run_facts=facts.take(given),
+        run_cells=cells.take(given),
+        measured=np.array([i for i, run in enumerate(runs) if run.is_measured], dtype=np.int64),
+        verdict_index=np.array([i for i, _ in verdicts], dtype=np.int64),
+        verdict=np.array([outcome for _, outcome in verdicts], dtype=np.float64),
+    )
+
+
+def nearest_runs(
+    configurations: Sequence[Configuration], known: Sequence[RunRecord]
+) -> list[RunRecord]:
+    """Return at most MOST_RUNS runs: those of the asked models on the asked GPUs first.
+
+    Within the last class that does not fit whole, runs are taken at even distances.
+    """
+    models = {(c.engine, c.model) for c in configurations}
+    cells = {(c.engine, c.model, c.gpu) for c in configurations}
+    gpus = {(c.engine, c.gpu) for c in configurations}
+    classes: tuple[list[RunRecord], ...] = ([], [], [], [])
+    for run in known:
+        if (run.engine, run.model, run.gpu) in cells:
+            classes[0].append(run)
+        elif (run.engine, run.model) in models:
+            classes[1].append(run)
+        else:
+            classes[2 if (run.engine, run.gpu) in gpus else 3].append(run)
+    taken: list[RunRecord] = []
+    for members in classes:
+        room = min(MOST_RUNS - len(taken), len(members))
+        steps = np.linspace(0, len(members) - 1, room).round().astype(int)
+        taken.extend(members[i] for i in steps)
+    return taken

@@ -1,0 +1,1 @@
+"""Fitting the surrogate; nothing else imports xgboost."""

@@ -1,0 +1,1 @@
+"""The reference runs: landscapes, ledger, proofs, plots."""
