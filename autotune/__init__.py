@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autotune.version import __version__
+
 if TYPE_CHECKING:
     from autotune.schema.study_spec import StudySpec
     from autotune.study.result import StudyResult
     from autotune.study.strategies import StrategyFactory
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "run"]
 
 
@@ -39,7 +40,7 @@ def run(
     Raises:
         AutotuneError: Before anything is started, for input that cannot run here.
     """
-    from autotune.schema.study_options import study_from_options
+    from autotune.schema.loading import study_from_options
     from autotune.schema.study_spec import StudySpec
     from autotune.store.cache import default_uri
     from autotune.study.run import run_study

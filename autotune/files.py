@@ -1,9 +1,7 @@
-"""YAML from outside: by the safe loader, and no larger than a person writes it.
+"""Files: names safe on any system, YAML read with its mistakes named."""
 
-A few hundred bytes of aliases can stand for a million values (each a list of the one before it), so
-what the aliases stand for is counted before anything is built.
-"""
-
+import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +43,22 @@ def _count(node: Any, known: dict[int, int]) -> int:
         parts = [part for item in node.value for part in (item if type(item) is tuple else (item,))]
         known[id(node)] = 1 + sum(_count(part, known) for part in parts)
     return known[id(node)]
+
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._:+=@-]+")
+_LONGEST = 120
+
+
+def file_name(text: str) -> str:
+    """Return ``text`` where it can name a file anywhere, else what is left of it and a checksum.
+
+    >>> file_name("20260101-000000-abcdef")
+    '20260101-000000-abcdef'
+    >>> file_name("../../etc/passwd")
+    'etc-passwd-f0a6c4ad'
+    """
+    plain = _UNSAFE.sub("-", text).strip(".-")[:_LONGEST]
+    if plain and plain == text:
+        return text
+    digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:8]
+    return f"{plain}-{digest}" if plain else digest

@@ -6,7 +6,7 @@
 
 # The modules of these names are imported before the functions take the names: whoever imports from
 # a module later finds it, and does not put it in the function's place.
-import recommender.confirmation._confirm
+import recommender.confirmation.confirm
 import recommender.recommendation.recommend  # noqa: F401
 from recommender.api import confirm, recommend
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from autotune.schema.record import RunRecord
-from autotune.schema.study_spec import MeasurePolicy, Workload
+from autotune.schema.workload import MeasurePolicy, Workload
 from autotune.store.cache import default_uri
 from recommender.commands.recommend import advise
 from recommender.confirmation.result import Confirmation
-from recommender.recommendation.recommend import Recommendation
+from recommender.recommendation.recommendation import Recommendation
 
 
 def recommend(

@@ -21,7 +21,9 @@ from pathlib import Path
 
 from autotune.engines.demo_model import build_demo_model
 from autotune.runner.session import EngineSession
-from autotune.schema.study_spec import EngineConfig, MeasurePolicy, Workload, parse_counts
+from autotune.schema.engine_config import EngineConfig
+from autotune.schema.validation import parse_counts
+from autotune.schema.workload import MeasurePolicy, Workload
 from autotune.study.planning import resolve_host
 
 PRECISE = MeasurePolicy(min_repeats=5, max_repeats=200, target_ci95=0.005, time_budget_s=8.0)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from autotune.schema.record import RunRecord
 from autotune.store.journal import read_journal
-from recommender.features.replicas import replicas_of
+from recommender.features.placement import replicas_of
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from research.reference.landscapes import REFERENCE
 from research.reference.report import table

@@ -14,9 +14,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from autotune.schema.study_options import study_from_options
+from autotune.schema.loading import study_from_options
 from autotune.study.planning import plan_anywhere
-from recommender.features.replicas import replicas_of
+from recommender.features.placement import replicas_of
 from recommender.recommendation.query import Query
 from recommender.recommendation.recommend import recommend
 from recommender.surrogate.predictor import PRETRAINED, Predictor

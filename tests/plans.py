@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from autotune.runner.runner import Start
-from autotune.schema.record import CONFIGURATION_FIELDS, Configuration, RunRecord
-from autotune.schema.study_spec import EngineConfig, StudySpec, Workload
+from autotune.schema.configuration import CONFIGURATION_FIELDS, Configuration
+from autotune.schema.engine_config import EngineConfig
+from autotune.schema.record import RunRecord
+from autotune.schema.study_spec import StudySpec
+from autotune.schema.workload import Workload
 from autotune.store.journal import Journal, open_journal
 from autotune.study.loop import Study
 from autotune.study.planning import Planned

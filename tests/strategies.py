@@ -4,8 +4,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from autotune.schema.record import ENGINES, METRIC_FIELDS, MODES, PURPOSES, STATUSES, RunRecord
-from autotune.schema.vocabulary import COUNT_FIELDS, MAY_BE_ZERO
+from autotune.schema.record import RunRecord
+from autotune.schema.vocabulary import (
+    COUNT_FIELDS,
+    ENGINES,
+    MAY_BE_ZERO,
+    METRIC_FIELDS,
+    MODES,
+    PURPOSES,
+    STATUSES,
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
     lambda text: text.strip() != ""

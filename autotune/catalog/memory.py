@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from autotune.catalog.dtypes import DTYPE_BYTES, canonical_dtype
+from autotune.catalog.architecture.profile import ModelProfile
+from autotune.catalog.compatibility import DTYPE_BYTES, canonical_dtype
 from autotune.catalog.gpus import GpuSpec
-from autotune.catalog.models import ModelProfile
 
 __all__ = [
     "DTYPE_BYTES",

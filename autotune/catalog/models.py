@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from autotune.catalog.architecture.keys import Config
+from autotune.catalog.architecture.families import Config
 from autotune.catalog.architecture.profile import ModelProfile, profile_from_config
 from autotune.errors import InvalidModelConfigError, UnknownModelError
+from autotune.schema.record import RunRecord
 
 __all__ = [
     "CatalogueEntry",
@@ -151,3 +153,36 @@ def _read_config(path: Path) -> dict[str, object]:
     if not isinstance(config, dict):
         raise InvalidModelConfigError(f"{path}/config.json must hold an object")
     return config
+
+
+MODEL_CONFIG = "model_config"
+
+
+def identify_model(name: str) -> ModelProfile:
+    """Return the profile under the name that records carry, and remember a directory's.
+
+    Raises:
+        UnknownModelError: When it is neither in the catalogue nor a directory with a config.json.
+    """
+    profile = find_model(name)
+    if not is_model_directory(name):
+        return profile
+    label = Path(name).resolve().name
+    try:
+        known = find_model(label)
+    except UnknownModelError:
+        known = None
+    if known is not None and known.n_params == profile.n_params:
+        return known
+    remember_model(label, model_config(name))
+    return dataclasses.replace(profile, name=label)
+
+
+def remember_recorded(records: Iterable[RunRecord]) -> None:
+    """Make the models of these records findable by the names they carry."""
+    seen: set[str] = set()
+    for record in records:
+        config = record.environment.get(MODEL_CONFIG)
+        if isinstance(config, dict) and record.model not in seen:
+            seen.add(record.model)
+            remember_model(record.model, config)

@@ -14,11 +14,12 @@ from rich.text import Text
 
 from autotune.catalog.gpus import detect_cpu, find_gpu
 from autotune.engines.knobs import engine_version
-from autotune.errors import AutotuneError, UnknownGpuError
-from autotune.runner._environment import snapshot, usable_cpus
+from autotune.errors import AutotuneError, SurrogateError, UnknownGpuError
+from autotune.runner.environment import snapshot, usable_cpus
 from autotune.runner.gpu_lock import GpuUse, read_uses
-from autotune.schema.study_spec import RUNNABLE_ENGINES
+from autotune.schema.engine_config import RUNNABLE_ENGINES
 from autotune.store.cache import store_directory
+from recommender.surrogate.in_force import load_predictor, version_in_force
 
 State = Literal["ok", "note", "problem"]
 _GIB: Final = 2**30
@@ -194,7 +195,8 @@ def _store(uri: str) -> Check:
     if uri.startswith(prefix) and not Path(uri.removeprefix(prefix)).exists():
         advice = "`autotune demo` fills one in two minutes, `autotune import` takes runs of yours"
         return Check(name="store", state="note", found="not there yet", advice=advice)
-    from autotune.store.tracking.store import Store, redact
+    from autotune.store.tracking.server import redact
+    from autotune.store.tracking.store import Store
 
     try:
         count = len(Store(uri).read())
@@ -202,3 +204,16 @@ def _store(uri: str) -> Check:
         advice = "check --tracking-uri and MLFLOW_TRACKING_URI"
         return Check(name="store", state="problem", found=str(error), advice=advice)
     return Check(name="store", state="ok", found=f"{count} runs in {redact(uri)}")
+
+
+def surrogate_check(tracking_uri: str) -> Check:
+    """Load the surrogate that answers for a store."""
+    directory = store_directory(tracking_uri)
+    version = version_in_force(directory)
+    name = "the shipped one" if version is None else f"version {version} of this store"
+    try:
+        rows = load_predictor(directory).meta.summary.get("rows_used")
+    except SurrogateError as error:
+        advice = "`autotune train --rollback` returns to the one before"
+        return Check(name="surrogate", state="problem", found=str(error), advice=advice)
+    return Check(name="surrogate", state="ok", found=f"{name}, learned from {rows} runs")

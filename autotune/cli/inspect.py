@@ -1,60 +1,92 @@
-"""The catalogues as tables."""
+"""Commands that look: doctor, gpus, models, ui."""
 
-import dataclasses
-from typing import Any
+import click
 
-from rich.table import Table
-
-from autotune.catalog.gpus import detect_cpu, load_gpus
-from autotune.catalog.models import find_model, load_models
-
-
-def gpu_rows() -> list[dict[str, Any]]:
-    """Return every GPU of the catalogue, and this machine's CPU, as JSON-ready values."""
-    return [dataclasses.asdict(gpu) for gpu in (*load_gpus().values(), detect_cpu())]
+from autotune.cli.options import (
+    json_option,
+    tracking_uri_option,
+)
+from autotune.cli.terminal import echo_json, show, terminable
 
 
-def gpu_table() -> Table:
-    """Return the GPUs with what serving depends on."""
-    table = Table()
-    for name in ("GPU", "GB", "GB/s", "fp16 TFLOP/s", "bf16", "fp8", "fp32", "interconnect"):
-        table.add_column(name, justify="left" if name in ("GPU", "interconnect") else "right")
-    for row in gpu_rows():
-        rates = (row["fp16_tflops"], row["bf16_tflops"], row["fp8_tflops"], row["fp32_tflops"])
-        table.add_row(
-            row["name"],
-            f"{row['memory_gb']:.0f}",
-            f"{row['bandwidth_gbs']:.0f}",
-            *("-" if rate is None else f"{rate:.1f}" for rate in rates),
-            f"{row['interconnect']}, {row['interconnect_gbs']:.0f} GB/s",
-        )
-    return table
+@click.command()
+@tracking_uri_option
+@json_option
+def doctor(tracking_uri: str, as_json: bool) -> None:
+    """Check Python, engines, GPUs, driver, store and surrogate, and say what to do.
+
+    Exit code 1 if something stands in the way.
+
+    \b
+    Example:
+      autotune doctor
+    """
+    from autotune.cli.doctor import check_table, examine, surrogate_check
+
+    checks = [*examine(tracking_uri), surrogate_check(tracking_uri)]
+    if as_json:
+        echo_json([check.to_dict() for check in checks])
+    else:
+        show(check_table(checks))
+    if any(check.state == "problem" for check in checks):
+        raise click.exceptions.Exit(1)
 
 
-def model_rows(filter_text: str = "") -> list[dict[str, Any]]:
-    """Return the catalogue's models whose name or alias contains the text, as JSON-ready values."""
-    wanted = filter_text.lower()
-    return [
-        {**dataclasses.asdict(find_model(name)), "aliases": list(entry.aliases)}
-        for name, entry in load_models().items()
-        if any(wanted in text.lower() for text in (name, *entry.aliases))
-    ]
+@click.command()
+@json_option
+def gpus(as_json: bool) -> None:
+    """List the GPUs of the catalogue.
+
+    \b
+    Example:
+      autotune gpus --json
+    """
+    from autotune.views.catalog_tables import gpu_rows, gpu_table
+
+    if as_json:
+        echo_json(gpu_rows())
+    else:
+        show(gpu_table())
 
 
-def model_table(filter_text: str = "") -> Table:
-    """Return the models with what serving depends on."""
-    table = Table()
-    columns = ("model", "parameters", "active", "layers", "KV elements/token", "context", "dtype")
-    for name in columns:
-        table.add_column(name, justify="left" if name in ("model", "dtype") else "right")
-    for row in model_rows(filter_text):
-        table.add_row(
-            row["name"],
-            f"{row['n_params'] / 1e9:.2f} B",
-            f"{row['n_active_params'] / 1e9:.2f} B",
-            str(row["n_layers"]),
-            f"{row['kv_elements_per_token']:,}",
-            f"{row['max_model_len']:,}",
-            row["dtype"],
-        )
-    return table
+@click.command()
+@click.argument("filter_text", required=False, default="", metavar="[TEXT]")
+@json_option
+def models(filter_text: str, as_json: bool) -> None:
+    """List the models of the catalogue whose name contains TEXT.
+
+    \b
+    Example:
+      autotune models llama-3
+    """
+    from autotune.views.catalog_tables import model_rows, model_table
+
+    if as_json:
+        echo_json(model_rows(filter_text))
+    else:
+        show(model_table(filter_text))
+
+
+@click.command()
+@click.option("--port", type=int, default=5000, show_default=True, help="Port on this machine.")
+@tracking_uri_option
+def ui(port: int, tracking_uri: str) -> None:
+    """Open MLflow's UI on the store (on this machine only), after logging what is pending.
+
+    \b
+    Example:
+      autotune ui --port 5001
+    """
+    from autotune.store.tracking.saved_views import VIEWS, address
+    from autotune.store.tracking.server import serve_ui
+    from autotune.store.tracking.store import Store
+    from recommender.commands.report import illustrate
+    from recommender.reports.tracking import log_pending
+
+    store = Store(tracking_uri)
+    log_pending(store)
+    illustrate(store, lambda text: click.echo(text, err=True))
+    for view in VIEWS:
+        click.echo(f"{view.name}: {address(store.experiment_id, view, port)}", err=True)
+    with terminable():
+        raise click.exceptions.Exit(serve_ui(tracking_uri, port))

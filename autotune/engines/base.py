@@ -68,9 +68,9 @@ class Engine(Protocol):
 
 
 _MODULES = {
-    ("vllm", False): "autotune.engines.vllm.offline.offline",
-    ("vllm", True): "autotune.engines.vllm.offline.server",
-    ("hf", False): "autotune.engines.hf.pipeline.pipeline",
+    ("vllm", False): "autotune.engines.vllm.offline",
+    ("vllm", True): "autotune.engines.vllm.server",
+    ("hf", False): "autotune.engines.hf.pipeline",
 }
 
 

@@ -14,7 +14,7 @@ from autotune.importers.plausibility import screen
 from autotune.importers.readers.published.aiconfigurator import installed_table
 from autotune.importers.signatures import UNREADABLE
 from autotune.importers.summary import ImportedFile, ImportSummary
-from autotune.views.progress import counting
+from autotune.views.display import counting
 
 __all__ = [
     "FORMATS",

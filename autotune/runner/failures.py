@@ -2,6 +2,7 @@
 
 import re
 import signal
+from pathlib import Path
 
 # What engines say, by what it means; the first that matches names the failure.
 _CAUSES = (
@@ -107,3 +108,24 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+_COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
+
+
+def oom_kills() -> int | None:
+    """Return how many processes the kernel has killed for memory so far; ``None`` if it won't say.
+
+    The numbers of host and control group are added: a kill counts in one of them at least.
+    """
+    counts = [count for path in _COUNTERS if (count := _read(path)) is not None]
+    return sum(counts) if counts else None
+
+
+def _read(path: Path) -> int | None:
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("oom_kill ")]
+    return int(found[0]) if found else None

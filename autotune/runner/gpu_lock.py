@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from autotune.catalog.nvml import open_devices
+from autotune.catalog.gpus import open_devices
 from autotune.errors import GpuBusyError
 
 GIB = 2**30

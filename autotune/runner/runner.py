@@ -13,18 +13,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from autotune.catalog.local_models import MODEL_CONFIG, identify_model
-from autotune.catalog.models import is_model_directory, model_config
+from autotune.catalog.models import MODEL_CONFIG, identify_model, is_model_directory, model_config
 from autotune.engines.knobs import require_engine
 from autotune.errors import TrialError
-from autotune.file_names import file_name
-from autotune.runner._environment import snapshot
-from autotune.runner.environment import scrub
+from autotune.files import file_name
+from autotune.runner.environment import scrub, snapshot
 from autotune.runner.failures import cause_of, last_words
 from autotune.runner.gpu_lock import hold_gpus
 from autotune.runner.session import EngineSession
+from autotune.schema.configuration import Configuration
 from autotune.schema.engine_config import EngineConfig
-from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.record import RunRecord
 from autotune.schema.vocabulary import OWN_SOURCE
 from autotune.schema.workload import MeasurePolicy, Slo, Workload
 
@@ -49,7 +48,7 @@ class Start:
         )
 
 
-class BenchListener(Protocol):
+class RunnerListener(Protocol):
     """Whoever wants to follow the runs."""
 
     def engine_starting(self, config: EngineConfig) -> None:
@@ -63,8 +62,8 @@ class BenchListener(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class BenchSettings:
-    """What is the same for every run of a bench.
+class RunnerSettings:
+    """What is the same for every run of a runner.
 
     Attributes:
         n_gpus: GPUs of this host that its runs take, which are held against others meanwhile.
@@ -81,14 +80,14 @@ class BenchSettings:
     stall_timeout_s: float = 600.0
 
 
-class Bench:
+class TrialRunner:
     """Holds at most one engine at a time. Use as a context manager.
 
     Raises:
         GpuBusyError: On entering, when its GPUs are in use.
     """
 
-    def __init__(self, settings: BenchSettings, listener: BenchListener) -> None:
+    def __init__(self, settings: RunnerSettings, listener: RunnerListener) -> None:
         self.settings = settings
         self._listener = listener
         self._session: EngineSession | None = None

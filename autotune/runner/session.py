@@ -9,10 +9,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from autotune.errors import InvalidConfigError, TrialError
-from autotune.runner.failures import classify_exit, classify_failure, last_words
-from autotune.runner.oom import oom_kills
-from autotune.runner.worker_events import GarbledEventError, parse_event
-from autotune.runner.worker_process import WorkerGoneError, WorkerProcess
+from autotune.runner.failures import classify_exit, classify_failure, last_words, oom_kills
+from autotune.runner.worker_process import (
+    GarbledEventError,
+    WorkerGoneError,
+    WorkerProcess,
+    parse_event,
+)
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.workload import MeasurePolicy, Slo, Workload
 

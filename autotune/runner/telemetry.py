@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from autotune.catalog.nvml import open_devices
+from autotune.catalog.gpus import open_devices
 from autotune.processes import members
 
 GIB = 2**30

@@ -25,8 +25,8 @@ from autotune.engines.metrics import (
     relative_ci95,
     summarize,
 )
-from autotune.engines.prompts.encoding import encoder
-from autotune.engines.prompts.load import LoadMaker
+from autotune.engines.prompts.files import encoder
+from autotune.engines.prompts.synthetic import LoadMaker
 from autotune.errors import TrialError
 from autotune.processes import guard_group
 from autotune.runner.failures import classify

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import InvalidRecordError
-from autotune.schema.record import METRIC_FIELDS, RECORD_FIELDS, RunRecord
+from autotune.schema.record import RECORD_FIELDS, RunRecord
+from autotune.schema.vocabulary import METRIC_FIELDS
 
 _JSON_CELLS = frozenset({"knobs", "environment", "suspect"})
 _INT_FIELDS = frozenset(

@@ -169,3 +169,30 @@ def engine_knobs(knobs: Mapping[str, Knob]) -> dict[str, Knob]:
 
 
 CONFIGURATION_FIELDS = tuple(f.name for f in dataclasses.fields(Configuration))
+
+
+Identity = tuple[object, ...]
+
+
+def identity(configuration: Configuration) -> Identity:
+    """Return what tells two configurations of one host apart, engine version included."""
+    values = (getattr(configuration, f.name) for f in dataclasses.fields(Configuration))
+    return tuple(tuple(sorted(v.items())) if isinstance(v, Mapping) else v for v in values)
+
+
+def start_of(configuration: Configuration) -> Identity:
+    """Return what configurations share that one engine start could serve."""
+    return identity(
+        Configuration(
+            engine=configuration.engine,
+            engine_version=configuration.engine_version,
+            model=configuration.model,
+            gpu=configuration.gpu,
+            n_gpus=configuration.n_gpus,
+            batch_size=1,
+            dtype=configuration.dtype,
+            quantization=configuration.quantization,
+            mode="serving" if configuration.mode == "serving" else "closed_batch",
+            knobs=engine_knobs(configuration.knobs),
+        )
+    )

@@ -1,12 +1,14 @@
-"""How the values of a parsed study file become the fields of a StudySpec."""
+"""A study from a YAML file, options, or both: here outside input becomes typed."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from autotune.errors import InvalidConfigError, did_you_mean
+from autotune.files import read_yaml
 from autotune.schema.configuration import Knob
-from autotune.schema.kept import Kept, parse_kept
+from autotune.schema.study_spec import Kept, StudySpec, parse_kept
 from autotune.schema.validation import parse_counts, refuse_setting
 from autotune.schema.vocabulary import ENGINES
 from autotune.schema.workload import CODE_PROMPT_LEN, MeasurePolicy, Slo, Workload
@@ -14,7 +16,7 @@ from autotune.schema.workload import CODE_PROMPT_LEN, MeasurePolicy, Slo, Worklo
 Knobs = dict[str, Knob | tuple[Knob, ...]]
 
 
-def check_study_keys(where: str, data: object, cls: type[Any]) -> None:
+def _check_keys(where: str, data: object, cls: type[Any]) -> None:
     """Refuse what is not a mapping of ``cls``'s fields, naming the key and the nearest known."""
     if not isinstance(data, Mapping):
         raise InvalidConfigError(f"{where}: expected a mapping of settings, not {data!r}")
@@ -27,7 +29,7 @@ def check_study_keys(where: str, data: object, cls: type[Any]) -> None:
 
 
 def _nested(cls: type[Any], where: str, data: object) -> Any:
-    check_study_keys(where, data, cls)
+    _check_keys(where, data, cls)
     assert isinstance(data, Mapping)
     missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in data]
     if missing:
@@ -98,7 +100,7 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 # Fields that are not listed are taken as they are.
-READERS: Mapping[str, Callable[[object], Any]] = {
+_READERS: Mapping[str, Callable[[object], Any]] = {
     "engines": _texts,
     "n_gpus": parse_counts,
     "batch_sizes": parse_counts,
@@ -108,3 +110,89 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "slo": _slo,
     "kept": _kept,
 }
+
+
+# Options that belong to a part of the study: option -> (part, field).
+_NESTED = {
+    "time_budget": ("policy", "time_budget_s"),
+    "max_ttft_ms": ("slo", "max_ttft_ms"),
+    "max_tpot_ms": ("slo", "max_tpot_ms"),
+}
+_RENAMED = {
+    "max_time": "max_time_s",
+    "start_timeout": "start_timeout_s",
+    "stall_timeout": "stall_timeout_s",
+}
+_WORKLOAD = (
+    "mode",
+    "input_len",
+    "output_len",
+    "dataset_name",
+    "dataset_path",
+    "length_distribution",
+    "length_spread",
+    "num_prompts",
+    "request_rate",
+    "burstiness",
+)
+
+
+def study_from_dict(data: Mapping[str, Any]) -> StudySpec:
+    """Build a study from parsed YAML or JSON.
+
+    Lists may be written as one value (``engines: vllm``) and batch sizes as text (``1:512``).
+
+    Raises:
+        InvalidConfigError: For an unknown key or an impossible value, naming it.
+    """
+    _check_keys("study", data, StudySpec)
+    values = dict(data)
+    for name, read in _READERS.items():
+        if name in values:
+            values[name] = read(values[name])
+    if "model" not in values:
+        raise InvalidConfigError("study: missing key 'model'")
+    return StudySpec(**values)
+
+
+def study_from_options(path: Path | None, options: Mapping[str, Any]) -> StudySpec:
+    """Build a study from a YAML file, from options, or from both (options win).
+
+    Args:
+        path: Study file, or ``None``.
+        options: ``StudySpec`` fields, ``Workload`` fields (one workload, in the place of the
+            file's), ``time_budget``, ``max_time``, ``start_timeout``, ``stall_timeout``,
+            ``max_ttft_ms`` and ``max_tpot_ms``; ``None``, ``False`` and empty mappings were not
+            given.
+
+    Raises:
+        InvalidConfigError: Naming the key or the value that cannot be.
+    """
+    data = read_study(path) if path is not None else {}
+    given = {
+        _RENAMED.get(name, name): value
+        for name, value in options.items()
+        if value is not None and value is not False and value != {}
+    }
+    lengths = {name: given.pop(name) for name in _WORKLOAD if name in given}
+    if lengths:
+        data["workloads"] = [lengths]
+    for name, (part, field) in _NESTED.items():
+        if name in given:
+            data[part] = {**data.get(part, {}), field: given.pop(name)}
+    data |= given
+    if "model" not in data:
+        raise InvalidConfigError("no model: give --model NAME or a study file that names one")
+    return study_from_dict(data)
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """Read a study file.
+
+    Raises:
+        InvalidConfigError: When it cannot be read or is not a YAML mapping.
+    """
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise InvalidConfigError(f"study {path} must be a YAML mapping of settings")
+    return data

@@ -234,3 +234,8 @@ def _present(
     values = {key: row[key] for key in fields if row.get(key) is not None}
     check_keys(values, fields, required=required)
     return values
+
+
+def short_name(model: str) -> str:
+    """Return a model's name without its organisation."""
+    return model.rpartition("/")[2]

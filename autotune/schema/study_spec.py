@@ -1,19 +1,14 @@
-"""StudySpec: what to measure, validated at one edge; everything it is made of is importable here.
-
-Nothing here reads a file, the environment or the clock; ``StudySpec.from_dict`` is the edge where
-outside input becomes typed, and it refuses unknown keys.
-"""
+"""StudySpec: what to measure. ``loading`` makes it of files and options."""
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from autotune.errors import InvalidConfigError
-from autotune.schema.engine_config import DTYPES, RUNNABLE_ENGINES, EngineConfig
-from autotune.schema.kept import Kept
-from autotune.schema.loading import READERS, check_study_keys
-from autotune.schema.record import ENGINES, PURPOSES, Knob, check_knobs
+from autotune.schema.configuration import Knob, check_knobs
+from autotune.schema.engine_config import DTYPES, RUNNABLE_ENGINES
 from autotune.schema.validation import (
     check_choice,
     check_name,
@@ -21,27 +16,47 @@ from autotune.schema.validation import (
     check_positive_int,
     check_seed,
     check_switch,
-    parse_counts,
     refuse_setting,
 )
+from autotune.schema.vocabulary import ENGINES, PURPOSES
 from autotune.schema.workload import MeasurePolicy, Slo, Workload
 
-__all__ = [
-    "DTYPES",
-    "RUNNABLE_ENGINES",
-    "SEARCH_SETTINGS",
-    "STRATEGIES",
-    "EngineConfig",
-    "Kept",
-    "MeasurePolicy",
-    "Slo",
-    "StudySpec",
-    "Workload",
-    "check_choice",
-    "check_positive",
-    "check_positive_int",
-    "parse_counts",
-]
+_TEXT = re.compile(r"(?:([a-z]+):)?([0-9]{1,9})x([0-9]{1,9})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is served now.
+
+    Attributes:
+        engine: ``None`` is the study's first engine.
+    """
+
+    n_gpus: int
+    batch_size: int
+    engine: str | None = None
+
+    def __post_init__(self) -> None:
+        check_positive_int("n_gpus", self.n_gpus)
+        check_positive_int("batch_size", self.batch_size)
+        if self.engine is not None:
+            check_choice("engine", self.engine, RUNNABLE_ENGINES)
+
+
+def parse_kept(text: str) -> Kept:
+    """Read ``N_GPUSxBATCH`` or ``ENGINE:N_GPUSxBATCH``.
+
+    >>> parse_kept("2x64")
+    Kept(n_gpus=2, batch_size=64, engine=None)
+
+    Raises:
+        InvalidConfigError: For anything else, and for numbers below 1.
+    """
+    match = _TEXT.fullmatch(text.strip())
+    if match is None:
+        raise refuse_setting("kept", text, "like 2x64 (GPUs x batch size) or hf:1x16")
+    return Kept(n_gpus=int(match[2]), batch_size=int(match[3]), engine=match[1])
+
 
 STRATEGIES = ("grid", "random", "tpe", "surrogate")
 _BUDGETS = ("max_trials", "max_time_s", "max_gpu_hours")
@@ -59,7 +74,7 @@ class StudySpec:
             tuple lists alternatives, each tried with an engine start of its own.
         purpose: What the records say they are for; baselines always say ``baseline``.
         strategy: ``grid`` measures everything (sweeps end early where they are flat, see
-            ``sweep.py``), ``random`` draws, ``tpe`` and ``surrogate`` choose by what was measured.
+            ``pruning``), ``random`` draws, ``tpe`` and ``surrogate`` choose by what was measured.
         max_trials: Configurations measured in all, earlier sessions included.
         max_time_s: Wall time of this session.
         max_gpu_hours: GPUs x wall time of this session, engine starts included.
@@ -165,24 +180,6 @@ class StudySpec:
         """The strategy, its seed and its budgets, as records carry them."""
         settings = {name: getattr(self, name) for name in SEARCH_SETTINGS}
         return {name: value for name, value in settings.items() if value is not None}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Build a study from parsed YAML or JSON.
-
-        Lists may be written as one value (``engines: vllm``) and batch sizes as text (``1:512``).
-
-        Raises:
-            InvalidConfigError: For an unknown key or an impossible value, naming it.
-        """
-        check_study_keys("study", data, cls)
-        values = dict(data)
-        for name, read in READERS.items():
-            if name in values:
-                values[name] = read(values[name])
-        if "model" not in values:
-            raise InvalidConfigError("study: missing key 'model'")
-        return cls(**values)
 
 
 def _check_list(name: str, values: tuple[Any, ...]) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.schema.record import RunRecord
+from autotune.schema.record import RunRecord, short_name
 from autotune.store.cache import DEFAULT_DIRECTORY, store_directory
 from autotune.store.journal import read_journal
-from autotune.store.tracking.layout import NOTE, short_name
+from autotune.store.tracking.layout import NOTE
 
 CHECKOUT = Path(__file__).parents[2]
 _FOLDER = "reference"

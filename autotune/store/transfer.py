@@ -1,4 +1,4 @@
-"""``autotune sync``: log what the journals hold and the store does not."""
+"""What moves: a journal into a store, a store into a file."""
 
 import functools
 from collections.abc import Sequence
@@ -8,7 +8,8 @@ from typing import Any
 
 from autotune.errors import InvalidConfigError, JournalError
 from autotune.runner.runner import tail_path
-from autotune.store.cache import store_directory
+from autotune.schema.codec import to_csv, to_json_line
+from autotune.store.cache import store_directory, write_atomically
 from autotune.store.journal import read_journal
 
 
@@ -75,3 +76,16 @@ def _log_dir(journal: Path) -> Path:
     """Return where the study of a journal kept its engines' last words."""
     folder = journal.parent
     return (folder.parent if folder.name == "journals" else folder) / "logs"
+
+
+def export_runs(output: Path, tracking_uri: str) -> int:
+    """Write every run of the store (JSON lines, or CSV by suffix); return how many."""
+    from autotune.store.tracking.store import Store
+
+    records = Store(tracking_uri).read()
+    if output.suffix == ".csv":
+        text = to_csv(records)
+    else:
+        text = "".join(to_json_line(record) + "\n" for record in records)
+    write_atomically(output, text)
+    return len(records)

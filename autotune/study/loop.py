@@ -3,33 +3,90 @@
 import dataclasses
 import datetime
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
-from autotune.runner.runner import BenchListener
+from autotune.runner.runner import RunnerListener, Start, failed_to_start
+from autotune.schema.configuration import CONFIGURATION_FIELDS, identity
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
+from autotune.schema.workload import Workload
 from autotune.store.journal import Journal
-from autotune.study.budget import Budget
-from autotune.study.outlook import Outlook, look_ahead
-from autotune.study.planning import Planned, plan, resolve_host
-from autotune.study.remaining import identity
+from autotune.study.planning import Planned, start_for
+from autotune.study.remaining import Outlook, charge, look_ahead
 from autotune.study.strategies import Strategy
-from autotune.study.trying import Device, run_twice
 
-__all__ = [
-    "Device",
-    "Listener",
-    "Planned",
-    "Study",
-    "identity",
-    "new_session_id",
-    "plan",
-    "resolve_host",
-]
+_SECONDS_PER_HOUR = 3600.0
 
 
-class Listener(BenchListener, Protocol):
+class Budget:
+    """Counts one session's time and GPU-hours against a study's limits.
+
+    Args:
+        clock: Seconds from any beginning, rising.
+    """
+
+    def __init__(self, spec: StudySpec, clock: Callable[[], float] = time.monotonic) -> None:
+        self._spec = spec
+        self._clock = clock
+        self._begin = clock()
+        self._gpu_seconds = 0.0
+
+    @contextmanager
+    def running(self, n_gpus: int) -> Iterator[None]:
+        """Count a run on so many GPUs, the engine start that it needs included."""
+        begin = self._clock()
+        try:
+            yield
+        finally:
+            self.spend(n_gpus, self._clock() - begin)
+
+    def spend(self, n_gpus: int, seconds: float) -> None:
+        """Count a run that another host timed."""
+        self._gpu_seconds += n_gpus * seconds
+
+    def exceeded(self, n_trials: int) -> str | None:
+        """Return which budget ``n_trials`` in all have used up, as the option that set it."""
+        spec = self._spec
+        if spec.max_trials is not None and n_trials >= spec.max_trials:
+            return f"--max-trials {spec.max_trials}"
+        if spec.max_time_s is not None and self._clock() - self._begin >= spec.max_time_s:
+            return f"--max-time {spec.max_time_s:g} (seconds)"
+        hours = self._gpu_seconds / _SECONDS_PER_HOUR
+        if spec.max_gpu_hours is not None and hours >= spec.max_gpu_hours:
+            return f"--max-gpu-hours {spec.max_gpu_hours:g}"
+        return None
+
+
+class Runner(Protocol):
+    """Whatever runs a configuration: a runner, or recorded runs."""
+
+    def run(self, start: Start, workload: Workload, batch_size: int) -> RunRecord:
+        """Run one on an engine started as ``start`` says; a failure is a record too."""
+
+
+def run_twice(runner: Runner, item: Planned, part: Sequence[Planned]) -> RunRecord:
+    """Run a configuration, and once more after a failure that may have been an accident.
+
+    Args:
+        part: What the engine start is sized for. One that runs out of memory is charged to the
+            largest of it.
+    """
+    start = start_for(part)
+    record = runner.run(start, item.workload, item.batch_size)
+    if record.status not in ("completed", "out_of_memory"):
+        record = runner.run(start, item.workload, item.batch_size)
+    assert identity(record) == identity(item.configuration), "the runner ran something else"
+    if record.status != "out_of_memory" or not failed_to_start(record):
+        return record
+    charged = charge(part)
+    fields = {name: getattr(charged, name) for name in CONFIGURATION_FIELDS}
+    return dataclasses.replace(record, **fields, run_key=None)
+
+
+class Listener(RunnerListener, Protocol):
     """Whoever wants to follow a study as it runs."""
 
     def study_started(self, session_id: str, n_trials: int, n_done: int) -> None:
@@ -82,7 +139,7 @@ class Study:
         self._strategy = strategy
         self._planned = {identity(item.configuration): item for item in planned}
 
-    def run(self, device: Device, listener: Listener) -> list[RunRecord]:
+    def run(self, runner: Runner, listener: Listener) -> list[RunRecord]:
         """Run everything that remains and return the records made now."""
         budget = Budget(self._spec)
         for record in self.journal.records:
@@ -94,7 +151,7 @@ class Study:
         made = []
         while (item := self._next(outlook, budget, listener)) is not None:
             with budget.running(item.config.n_gpus):
-                record = self._marked(run_twice(device, item, outlook.served_with(item)))
+                record = self._marked(run_twice(runner, item, outlook.served_with(item)))
             self.journal.append(record)
             self._tell(record)
             made.append(record)

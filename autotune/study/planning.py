@@ -4,16 +4,15 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from autotune.catalog.compatibility import check_lengths, check_split
-from autotune.catalog.defaults import default_batch_size
+from autotune.catalog.compatibility import check_lengths, check_split, default_batch_size
 from autotune.catalog.gpus import detect_cpu, detect_gpus, find_gpu
-from autotune.catalog.local_models import identify_model
+from autotune.catalog.models import identify_model
 from autotune.engines.knobs import check_knobs
 from autotune.engines.prompts.files import resolve_prompts
 from autotune.errors import InvalidConfigError
 from autotune.runner.runner import Start, configuration_of
+from autotune.schema.configuration import Configuration, Knob
 from autotune.schema.engine_config import EngineConfig
-from autotune.schema.record import Configuration, Knob
 from autotune.schema.study_spec import Kept, StudySpec
 from autotune.schema.workload import Workload
 

@@ -8,16 +8,16 @@ from typing import Any
 
 from rich.table import Table
 
-from autotune.catalog.dtypes import canonical_dtype
+from autotune.catalog.compatibility import canonical_dtype
 from autotune.catalog.gpus import find_gpu
-from autotune.catalog.local_models import identify_model
 from autotune.catalog.memory import MemoryPlan, plan_memory
+from autotune.catalog.models import identify_model
+from autotune.schema.configuration import identity
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
 from autotune.store.journal import read_journal
-from autotune.study.outlook import look_ahead
 from autotune.study.planning import Planned, plan_anywhere
-from autotune.study.remaining import identity
+from autotune.study.remaining import look_ahead
 from autotune.views.wording import describe_start, describe_workload
 
 

@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.configuration import Configuration, Identity, identity
+from autotune.schema.record import RunRecord
 from autotune.study.planning import Planned
-from autotune.study.remaining import Identity, identity
 from autotune.views.wording import describe_start
 
 FLAT = 0.02

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autotune.schema.limits import best_of, describe_limits, meets
 from autotune.schema.record import RunRecord
-from autotune.schema.workload import Slo
+from autotune.schema.workload import Slo, best_of, describe_limits, meets
 from autotune.views.wording import describe_start, outcome
 
 

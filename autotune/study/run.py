@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from autotune.errors import InvalidConfigError
-from autotune.runner.runner import Bench, BenchSettings
-from autotune.schema.study_spec import Slo, StudySpec
+from autotune.runner.runner import RunnerSettings, TrialRunner
+from autotune.schema.study_spec import StudySpec
+from autotune.schema.workload import Slo
 from autotune.store.cache import default_uri, store_directory
 from autotune.store.journal import open_journal
 from autotune.study.background_log import StoreLog
 from autotune.study.fleet.study import FleetStudy
-from autotune.study.loop import Listener, Planned, Study, new_session_id, plan
+from autotune.study.loop import Listener, Study, new_session_id
+from autotune.study.planning import Planned, plan
 from autotune.study.result import StudyResult
 from autotune.study.strategies import StrategyFactory, create_strategy
-from autotune.views.progress import create_progress
+from autotune.views.display import create_progress
 
 if TYPE_CHECKING:
     from autotune.store.tracking.store import Store
@@ -58,7 +60,7 @@ def run_study(
         log = StoreLog(_open_store(uri), log_dir)
         opened = stack.enter_context(open_journal(path, resume=resume))
         study = FleetStudy(spec, opened, planned=planned, strategy=strategy, session_id=session_id)
-        settings = bench_settings(spec, planned, session_id=study.session_id, log_dir=log_dir)
+        settings = runner_settings(spec, planned, session_id=study.session_id, log_dir=log_dir)
         completed = False
         try:
             _run(study, settings, log, place)
@@ -74,7 +76,7 @@ class _Place(Protocol):
     def plan(self, spec: StudySpec) -> list[Planned]:
         """Plan it for what is there."""
 
-    def run(self, study: FleetStudy, settings: BenchSettings, listener: Listener) -> None:
+    def run(self, study: FleetStudy, settings: RunnerSettings, listener: Listener) -> None:
         """Run it there."""
 
 
@@ -85,10 +87,10 @@ class _Here:
         """Plan a study for this host."""
         return plan(spec)
 
-    def run(self, study: FleetStudy, settings: BenchSettings, listener: Listener) -> None:
+    def run(self, study: FleetStudy, settings: RunnerSettings, listener: Listener) -> None:
         """Run one configuration after the other."""
-        with Bench(settings, listener) as bench:
-            study.run(bench, listener)
+        with TrialRunner(settings, listener) as runner:
+            study.run(runner, listener)
 
 
 class _InFleet:
@@ -98,7 +100,7 @@ class _InFleet:
         self._fleet = fleet
         self.plan = fleet.plan
 
-    def run(self, study: FleetStudy, settings: BenchSettings, listener: Listener) -> None:
+    def run(self, study: FleetStudy, settings: RunnerSettings, listener: Listener) -> None:
         """Run as much at a time as there is room for."""
         self._fleet.measure_with(settings)
         study.run_on(self._fleet, listener)
@@ -112,7 +114,7 @@ def _fleet(address: str) -> Iterator[_InFleet]:
         yield _InFleet(fleet)
 
 
-def _run(study: FleetStudy, settings: BenchSettings, log: StoreLog, place: _Place) -> None:
+def _run(study: FleetStudy, settings: RunnerSettings, log: StoreLog, place: _Place) -> None:
     path = study.journal.path
     if study.journal.torn is not None:
         log.remarks.append(f"a torn last line of {path} was set aside in {path}.torn")
@@ -132,11 +134,11 @@ def _result(study: Study, log: StoreLog, slo: Slo) -> StudyResult:
     )
 
 
-def bench_settings(
+def runner_settings(
     spec: StudySpec, planned: Sequence[Planned], *, session_id: str, log_dir: Path
-) -> BenchSettings:
+) -> RunnerSettings:
     """Return how a study's configurations are run."""
-    return BenchSettings(
+    return RunnerSettings(
         session_id=session_id,
         log_dir=log_dir,
         n_gpus=max(item.config.n_gpus for item in planned),

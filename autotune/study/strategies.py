@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from autotune.errors import EngineUnavailableError, InvalidConfigError
-from autotune.schema.limits import score
+from autotune.schema.configuration import identity, start_of
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
+from autotune.schema.workload import score
 from autotune.study.planning import Planned
 from autotune.study.pruning import Grid
-from autotune.study.remaining import identity, start_of
 
 _ROUND = 10  # drawn configurations that are put in order together
 _STARTUP_TRIALS = 3  # drawn at random before TPE has a say

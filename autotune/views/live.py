@@ -18,9 +18,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from autotune.catalog.nvml import open_devices
-from autotune.schema.record import Configuration, RunRecord
-from autotune.schema.study_spec import EngineConfig
+from autotune.catalog.gpus import open_devices
+from autotune.schema.configuration import Configuration
+from autotune.schema.engine_config import EngineConfig
+from autotune.schema.record import RunRecord
 from autotune.schema.workload import Slo
 from autotune.views.progress import OnRecord, StudyProgress
 from autotune.views.wording import describe, describe_start

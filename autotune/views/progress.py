@@ -4,29 +4,18 @@ Everything goes to standard error; standard output belongs to results. Away from
 without rich) it is one plain line per configuration.
 """
 
-import contextlib
-import importlib.util
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from autotune.schema.limits import best_of
-from autotune.schema.record import Configuration, RunRecord
-from autotune.schema.study_spec import EngineConfig
-from autotune.schema.workload import Slo
+from autotune.schema.configuration import Configuration
+from autotune.schema.engine_config import EngineConfig
+from autotune.schema.record import RunRecord
+from autotune.schema.workload import Slo, best_of
 from autotune.views.wording import describe, describe_start, outcome
 
 OnRecord = Callable[[RunRecord], None]
-
-
-def create_progress(on_record: OnRecord | None = None, slo: Slo | None = None) -> "StudyProgress":
-    """Return the live display on a terminal, plain lines elsewhere."""
-    if is_live():
-        from autotune.views.live import LiveProgress
-
-        return LiveProgress(on_record, slo)
-    return StudyProgress(on_record, slo)
 
 
 class StudyProgress:
@@ -101,35 +90,3 @@ class StudyProgress:
     def per_minute(self) -> float:
         """Configurations a minute so far."""
         return 60 * self._finished / max(time.monotonic() - self._begin, 1e-9)
-
-
-def is_live() -> bool:
-    """Whether somebody watches: standard error is a terminal, and rich is here."""
-    return sys.stderr.isatty() and importlib.util.find_spec("rich") is not None
-
-
-@contextlib.contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Provide what to call as each of many things is done; shown with rate and time left.
-
-    Away from a terminal nothing is shown.
-    """
-    if not is_live():
-        yield lambda: None
-        return
-    from autotune.views.live import counter
-
-    with counter(what, total) as advance:
-        yield advance
-
-
-@contextlib.contextmanager
-def busy(what: str) -> Iterator[None]:
-    """Show meanwhile that something goes on, and for how long; nothing away from a terminal."""
-    if not is_live():
-        yield
-        return
-    from autotune.views.live import spinner
-
-    with spinner(what):
-        yield

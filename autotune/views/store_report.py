@@ -1,69 +1,21 @@
 """``autotune report``: a study's landscapes, or the whole store's, as a page."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
 
 from autotune.errors import UsageError, did_you_mean
-from autotune.file_names import file_name
+from autotune.files import file_name
 from autotune.schema.record import RunRecord
-from autotune.views.irregularity import FEWEST_CELLS, irregularity, landscape_table
-from autotune.views.landscapes import Landscape, landscapes_of
+from autotune.views.landscapes import (
+    FEWEST_CELLS,
+    Landscape,
+    irregularity,
+    landscape_table,
+    landscapes_of,
+)
 from autotune.views.pages.document import Block, Document, Figure
-from autotune.views.pages.writing import Written, write_document
-from autotune.views.study_report import study_document
 
 EVERYTHING = "all"
 MOST_PANELS = 60
-
-
-def report_study(
-    study: str,
-    tracking_uri: str,
-    output: Path | None = None,
-    *,
-    more: Callable[[Sequence[RunRecord]], Sequence[Block]] | None = None,
-    is_live: bool = True,
-) -> Written:
-    """Write the report of one study (its session id) or of ``all``, and log it to the store.
-
-    Args:
-        output: A file (HTML or Markdown) or a folder; by default ``reports/STUDY`` beside the
-            store.
-        more: Returns further blocks for the study's runs.
-        is_live: Whether the HTML's charts can be opened as interactive ones.
-
-    Raises:
-        UsageError: When the store holds no such study.
-    """
-    from autotune.store.tracking.store import Store
-
-    store = Store(tracking_uri)
-    records = select(store.read(), study)
-    blocks = () if more is None else more(records)
-    if study == EVERYTHING:
-        document = everything_document(records, *blocks)
-    else:
-        document = study_document(study, records, *blocks)
-    summary = irregularity(landscapes_of(records))
-    written = write_document(
-        document, output or store.directory / "reports" / file_name(study), is_live=is_live
-    )
-    if study == EVERYTHING:
-        store.log_document(
-            kind="report",
-            name=f"report · {study}",
-            document_id=f"{study}-{len(records)}",
-            params={"study": study},
-            metrics={"n_runs": float(len(records))},
-            note=summary,
-            artifacts=written.files,
-        )
-    else:
-        run = store.find_study(study)
-        if run is not None:
-            store.illustrate(str(run.info.run_id), written.files)
-    return replace(written, summary=summary)
 
 
 def everything_document(records: Sequence[RunRecord], *more: Block) -> Document:
@@ -96,7 +48,7 @@ def draw_all(lands: Sequence[Landscape]) -> list[Figure]:
 
     Of more than 60 landscapes the 60 with most cells are drawn; the picture says so.
     """
-    from autotune.views.charts.grid import landscape_grid
+    from autotune.views.charts.png import landscape_grid
 
     groups: dict[str, list[Landscape]] = {}
     for land in lands:

@@ -4,13 +4,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autotune.catalog.local_models import MODEL_CONFIG
-from autotune.runner._environment import snapshot
-from autotune.schema.limits import best_of, describe_limits
-from autotune.schema.record import RunRecord
+from autotune.catalog.models import MODEL_CONFIG
+from autotune.runner.environment import snapshot
+from autotune.schema.record import RunRecord, short_name
 from autotune.schema.study_spec import SEARCH_SETTINGS
-from autotune.schema.workload import Slo
-from autotune.store.tracking.layout import short_name
+from autotune.schema.workload import Slo, best_of, describe_limits
 from autotune.views.charts.landscape import (
     Marks,
     Point,
@@ -22,10 +20,9 @@ from autotune.views.charts.landscape import (
     speed_lines,
     speed_map,
 )
-from autotune.views.charts.model import Chart
+from autotune.views.charts.surrogate import Chart
 from autotune.views.deployment import deployment_markdown
-from autotune.views.irregularity import irregularity, landscape_table
-from autotune.views.landscapes import landscapes_of
+from autotune.views.landscapes import irregularity, landscape_table, landscapes_of
 from autotune.views.pages.document import Block, Document, Figure, code, inline, section, table
 from autotune.views.wording import describe_knobs, describe_start, describe_workload, outcome
 

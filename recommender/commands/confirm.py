@@ -9,20 +9,19 @@ from typing import Any, NamedTuple
 from autotune.catalog.gpus import detect_gpus
 from autotune.errors import InvalidConfigError, StoreError
 from autotune.importers.run import read_file
-from autotune.runner.runner import BenchSettings
+from autotune.runner.runner import RunnerSettings
 from autotune.schema.record import RunRecord
-from autotune.schema.study_spec import MeasurePolicy
+from autotune.schema.workload import MeasurePolicy
 from autotune.store.cache import store_directory
 from autotune.store.journal import open_journal
 from autotune.study.loop import new_session_id
-from autotune.views.progress import StudyProgress, create_progress
+from autotune.views.display import create_progress
+from autotune.views.progress import StudyProgress
 from recommender.commands.context import open_context
-from recommender.confirmation._confirm import confirm
-from recommender.confirmation._devices import Device, Replay
-from recommender.confirmation.confirm_place import here, in_fleet
-from recommender.confirmation.devices import LocalDevice
+from recommender.confirmation.confirm import confirm
+from recommender.confirmation.devices import Device, LocalDevice, Replay, here, in_fleet
 from recommender.confirmation.result import Confirmation
-from recommender.recommendation.recommend import Recommendation
+from recommender.recommendation.recommendation import Recommendation
 from recommender.reports import ledger
 from recommender.reports.tracking import log_pending
 
@@ -79,7 +78,7 @@ def confirm_here(
     directory = store_directory(tracking_uri)
     recommendation = ledger.load(reference, directory)
     session_id = new_session_id()
-    settings = BenchSettings(
+    settings = RunnerSettings(
         session_id=session_id,
         log_dir=directory / "logs",
         n_gpus=len(detect_gpus()),
@@ -95,7 +94,7 @@ def confirm_here(
         progress.study_started(session_id, runs, 0)
         device = LocalDevice(
             recommendation,
-            place.bench,
+            place.runner,
             n_gpus=place.n_gpus,
             engines=place.engines,
             model=place.model,

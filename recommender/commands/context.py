@@ -4,14 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.catalog.local_models import identify_model, remember_recorded
+from autotune.catalog.models import identify_model, remember_recorded
 from autotune.schema.record import RunRecord
 from autotune.store.bundled import reference_runs
 from autotune.store.cache import RecordCache, store_directory
-from recommender.surrogate.beside import beside
-from recommender.surrogate.predictor import PRETRAINED, Predictor
-
-CHAMPION = "champion"
+from recommender.surrogate.evidence import beside
+from recommender.surrogate.in_force import load_predictor
+from recommender.surrogate.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +60,6 @@ def recorded_name(model: str, directory: Path) -> str:
     if runs:
         remember_recorded(runs)
     return identify_model(model).name
-
-
-def load_predictor(directory: Path) -> Predictor:
-    """Return the champion trained from this store, or the shipped surrogate."""
-    return Predictor.load(surrogate_directory(directory))
-
-
-def surrogate_directory(directory: Path) -> Path:
-    """Return where the surrogate in force lies; it stays whole when another takes its place."""
-    champion = directory / CHAMPION
-    return champion.resolve() if champion.is_dir() else PRETRAINED
 
 
 def known_runs(tracking_uri: str, model: str) -> Sequence[RunRecord]:

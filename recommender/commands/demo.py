@@ -5,9 +5,11 @@ from typing import Any
 
 from autotune.engines.demo_model import build_demo_model
 from autotune.engines.knobs import installed_engines, require_engine
-from autotune.schema.study_spec import RUNNABLE_ENGINES, MeasurePolicy, StudySpec, Workload
+from autotune.schema.engine_config import RUNNABLE_ENGINES
+from autotune.schema.study_spec import StudySpec
+from autotune.schema.workload import MeasurePolicy, Workload
 from autotune.store.cache import store_directory
-from autotune.study.loop import resolve_host
+from autotune.study.planning import resolve_host
 from autotune.study.run import run_study
 from recommender.commands.confirm import confirm_here
 from recommender.commands.recommend import advise

@@ -1,54 +1,18 @@
 """``autotune explain``: what a recommendation rests on, candidate by candidate."""
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from autotune.schema.record import Configuration
+from autotune.schema.configuration import Configuration
 from autotune.store.cache import store_directory
-from recommender.commands.context import open_context, surrogate_directory
+from recommender.commands.context import open_context
 from recommender.recommendation.candidates import Candidate, configuration_of
-from recommender.recommendation.drift import version_drift
-from recommender.recommendation.recommend import Recommendation, helpful_runs
+from recommender.recommendation.explanation import version_drift
+from recommender.recommendation.recommend import helpful_runs
+from recommender.recommendation.recommendation import Recommendation
 from recommender.reports import ledger
-from recommender.reports.attribution import Account, account_for
-from recommender.surrogate.neighbours import Evidence, learned_from
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """Why a recommendation says what it says.
-
-    Attributes:
-        accounts: Of its candidates, best first.
-        evidence: Engine -> what the surrogate in force learned from.
-        warnings: What makes the evidence less than it seems.
-        helpful: The runs that would help the decision most.
-    """
-
-    recommendation: Recommendation
-    accounts: tuple[Account, ...]
-    evidence: dict[str, Evidence]
-    warnings: tuple[str, ...]
-    helpful: tuple[Candidate, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values."""
-        made = self.recommendation
-        return {
-            "recommendation_id": made.recommendation_id,
-            "model": made.query.model,
-            "target_gpu": made.target_gpu,
-            "explanation": made.explanation,
-            "candidates": [account.to_dict() for account in self.accounts],
-            "evidence": {name: dataclasses.asdict(seen) for name, seen in self.evidence.items()},
-            "warnings": list(self.warnings),
-            "helpful_runs": [
-                {"engine": c.engine, "n_gpus": c.n_gpus, "batch_size": c.batch_size}
-                for c in self.helpful
-            ],
-        }
+from recommender.reports.attribution import Explanation, account_for
+from recommender.surrogate.in_force import surrogate_directory
+from recommender.surrogate.neighbours import learned_from
 
 
 def explain_recommendation(

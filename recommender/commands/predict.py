@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from autotune.catalog.gpus import find_gpu
-from autotune.catalog.local_models import identify_model, remember_recorded
+from autotune.catalog.models import identify_model, remember_recorded
 from autotune.errors import AutotuneError, InvalidRecordError, UsageError
 from autotune.schema.codec import parse_json_object, read_lines
-from autotune.schema.record import Configuration, configuration_from_dict
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import configuration_from_dict
 from autotune.store.cache import RecordCache, store_directory
-from recommender.commands.context import load_predictor
+from recommender.surrogate.in_force import load_predictor
 from recommender.surrogate.predictor import Prediction
 
 

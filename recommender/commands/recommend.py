@@ -6,11 +6,12 @@ from typing import Any
 
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import is_model_directory
-from autotune.schema.study_spec import Slo, Workload
+from autotune.schema.workload import Slo, Workload
 from recommender.commands.context import open_context
-from recommender.recommendation.costs import gather_prices
+from recommender.recommendation.objectives import gather_prices
 from recommender.recommendation.query import Query
-from recommender.recommendation.recommend import Recommendation, recommend
+from recommender.recommendation.recommend import recommend
+from recommender.recommendation.recommendation import Recommendation
 from recommender.reports import ledger
 from recommender.reports.tracking import log_pending
 

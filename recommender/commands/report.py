@@ -4,18 +4,32 @@ Logging many runs must be quick, so their pages are made when somebody is about 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Final
 
+from autotune.files import file_name
 from autotune.schema.record import RunRecord
+from autotune.store.cache import store_directory
 from autotune.store.tracking.layout import study_id_of
 from autotune.store.tracking.store import Store
-from autotune.views.pages.writing import write_document
-from autotune.views.progress import counting
+from autotune.views.display import counting
+from autotune.views.landscapes import (
+    irregularity,
+    landscapes_of,
+)
+from autotune.views.pages.document import Block, Document, section
+from autotune.views.pages.writing import Written, write_document
+from autotune.views.store_report import EVERYTHING, everything_document, select
 from autotune.views.study_report import study_document
+from recommender.commands.context import known_runs
+from recommender.commands.explain import explain_recommendation
 from recommender.reports import ledger
+from recommender.reports.charts import residual_figures
 from recommender.reports.document import advice_document
-from recommender.reports.tracking import RECOMMENDATION
+from recommender.reports.ledger_summary import Ledger, ledger_blocks, ledger_of
+from recommender.reports.tracking import RECOMMENDATION, log_pending
 
 MOST: Final = 40
 
@@ -40,9 +54,30 @@ def illustrate_advice(store: Store, recommendation_id: str) -> None:
     """Write a recommendation's report anew and put it, with its picture, into its run."""
     run_id = store.find_document(RECOMMENDATION, recommendation_id)
     if run_id is not None:
-        document = advice_document(recommendation_id, store.uri)
+        document = recommendation_document(recommendation_id, store.uri)
         folder = store.directory / "reports" / recommendation_id
         store.illustrate(run_id, write_document(document, folder).files)
+
+
+def recommendation_document(reference: str, tracking_uri: str) -> Document:
+    """Return the report of a saved recommendation with what came of it since.
+
+    Raises:
+        InvalidConfigError: When there is no such recommendation.
+    """
+    explanation = explain_recommendation(reference, tracking_uri)
+    known = known_runs(tracking_uri, explanation.recommendation.query.model)
+    return advice_document(explanation, known, store_directory(tracking_uri))
+
+
+def read_ledger(tracking_uri: str) -> Ledger:
+    """Read the confirmations beside a store, and what the store knows of their landscapes.
+
+    Raises:
+        InvalidConfigError: When a confirmation's file is damaged.
+    """
+    runs_of = lru_cache(partial(known_runs, tracking_uri))
+    return ledger_of(store_directory(tracking_uri), runs_of)
 
 
 def _studies(store: Store) -> Iterator[Callable[[], None]]:
@@ -67,3 +102,102 @@ def _recommendations(store: Store) -> Iterator[Callable[[], None]]:
     for recommendation_id, _ in store.without_report(RECOMMENDATION):
         if recommendation_id in kept:
             yield partial(illustrate_advice, store, recommendation_id)
+
+
+def report(
+    reference: str, tracking_uri: str, output: Path | None = None, *, is_live: bool = True
+) -> Written:
+    """Write a report and put it among the artifacts of what it is about.
+
+    Args:
+        reference: A study, a recommendation (id, file, or saved answer), or ``all``.
+        output: A file (HTML or Markdown) or a folder; by default beside the store.
+        is_live: Whether the HTML's charts can be opened as interactive ones.
+
+    Raises:
+        UsageError: When the store knows nothing of that name.
+    """
+    directory = store_directory(tracking_uri)
+    if is_recommendation(reference, directory):
+        return _report_advice(reference, tracking_uri, output, is_live=is_live)
+
+    def more(records: Sequence[RunRecord]) -> list[Block]:
+        judged = section("What the surrogate would have said", *residual_figures(records))
+        if reference != EVERYTHING:
+            return judged
+        return [*judged, *section("How the advice did", *ledger_blocks(read_ledger(tracking_uri)))]
+
+    return report_study(reference, tracking_uri, output, more=more, is_live=is_live)
+
+
+def is_recommendation(reference: str, directory: Path) -> bool:
+    """Whether a recommendation is meant: the file of one, or the id of one kept there."""
+    kept = directory / ledger.FOLDER / f"{Path(reference).name}.json"
+    return Path(reference).is_file() or kept.is_file()
+
+
+def _report_advice(
+    reference: str, tracking_uri: str, output: Path | None, *, is_live: bool
+) -> Written:
+    from autotune.store.tracking.store import Store
+
+    directory = store_directory(tracking_uri)
+    made = ledger.load(reference, directory)
+    document = recommendation_document(reference, tracking_uri)
+    target = output or directory / "reports" / made.recommendation_id
+    written = write_document(document, target, is_live=is_live)
+    store = Store(tracking_uri)
+    log_pending(store)
+    run_id = store.find_document(RECOMMENDATION, made.recommendation_id)
+    if run_id is not None:
+        store.illustrate(run_id, written.files)
+    return replace(written, summary=document.title)
+
+
+def report_study(
+    study: str,
+    tracking_uri: str,
+    output: Path | None = None,
+    *,
+    more: Callable[[Sequence[RunRecord]], Sequence[Block]] | None = None,
+    is_live: bool = True,
+) -> Written:
+    """Write the report of one study (its session id) or of ``all``, and log it to the store.
+
+    Args:
+        output: A file (HTML or Markdown) or a folder; by default ``reports/STUDY`` beside the
+            store.
+        more: Returns further blocks for the study's runs.
+        is_live: Whether the HTML's charts can be opened as interactive ones.
+
+    Raises:
+        UsageError: When the store holds no such study.
+    """
+    from autotune.store.tracking.store import Store
+
+    store = Store(tracking_uri)
+    records = select(store.read(), study)
+    blocks = () if more is None else more(records)
+    if study == EVERYTHING:
+        document = everything_document(records, *blocks)
+    else:
+        document = study_document(study, records, *blocks)
+    summary = irregularity(landscapes_of(records))
+    written = write_document(
+        document, output or store.directory / "reports" / file_name(study), is_live=is_live
+    )
+    if study == EVERYTHING:
+        store.log_document(
+            kind="report",
+            name=f"report · {study}",
+            document_id=f"{study}-{len(records)}",
+            params={"study": study},
+            metrics={"n_runs": float(len(records))},
+            note=summary,
+            artifacts=written.files,
+        )
+    else:
+        run = store.find_study(study)
+        if run is not None:
+            store.illustrate(str(run.info.run_id), written.files)
+    return replace(written, summary=summary)

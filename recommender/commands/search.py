@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from autotune.schema.limits import best_of
+from autotune.schema.configuration import Identity, start_of
 from autotune.schema.record import RunRecord
-from autotune.schema.study_spec import Slo, StudySpec
+from autotune.schema.study_spec import StudySpec
+from autotune.schema.workload import Slo, best_of
 from autotune.study.planning import Planned
-from autotune.study.remaining import Identity, start_of
 from autotune.study.strategies import StrategyFactory
 from recommender.commands.context import open_context
 from recommender.decision.acquisition import expected, expected_improvement
-from recommender.recommendation.latency import chance_within
+from recommender.recommendation.objectives import chance_within
 from recommender.surrogate.predictor import Prediction, Predictor
 
 _AS_GOOD = 0.9  # of the largest expected improvement: then the running engine decides

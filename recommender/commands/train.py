@@ -7,24 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotune.catalog.local_models import remember_recorded
+from autotune.catalog.models import remember_recorded
 from autotune.errors import SurrogateError
 from autotune.schema.record import RunRecord
 from autotune.store.tracking.notes import runs_source
 from autotune.store.tracking.store import Store
 from autotune.views.charts import png
-from recommender.commands.context import surrogate_directory
 from recommender.reports.charts import residual_figures
 from recommender.reports.tracking import log_pending
 from recommender.surrogate.in_force import (
     changing,
     put_in_force,
     return_to_shipped,
+    surrogate_directory,
     version_in_force,
 )
 from recommender.surrogate.predictor import PRETRAINED, Predictor
-from recommender.training.duel_report import Duel
-from recommender.training.promotion import fight
+from recommender.training.promotion import Duel, fight
 from recommender.training.refine import refine
 from recommender.training.registry import MODEL_NAME, Entry, Registry, registry_of
 

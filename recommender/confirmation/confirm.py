@@ -1,17 +1,24 @@
 """The configurations of a confirmation: what is believed of each, what was run, what wins."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from autotune.schema.record import Configuration, RunRecord
-from recommender.confirmation.result import ConfirmedRun
+from autotune.catalog.gpus import find_gpu
+from autotune.catalog.models import find_model
+from autotune.errors import InvalidConfigError
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
+from recommender.confirmation.devices import Device
+from recommender.confirmation.result import Confirmation, ConfirmedRun
 from recommender.decision.acquisition import next_run
 from recommender.decision.certificate import Certificate, best_bound90, regret_bound90
 from recommender.features.table import Array
-from recommender.recommendation.candidates import Candidate, place_of
+from recommender.recommendation.candidates import Candidate, enumerate_configurations, place_of
 from recommender.recommendation.evaluate_candidates import price
-from recommender.recommendation.recommend import Recommendation, rank, score
-from recommender.surrogate.joint import correlation
-from recommender.surrogate.predictor import Predictor
+from recommender.recommendation.query import Query
+from recommender.recommendation.ranking import rank, score
+from recommender.recommendation.recommendation import Recommendation
+from recommender.surrogate.predictor import Predictor, correlation
+from recommender.surrogate.threads import one_blas_thread
 
 
 class Contest:
@@ -164,3 +171,59 @@ def _worth(candidate: Candidate, objective: str) -> float:
     """Return the score, weighed by the chance to meet the latency limits."""
     value = score(candidate, objective)
     return value if objective == "goodput" else value * candidate.p_within_limits
+
+
+@one_blas_thread()
+def confirm(
+    recommendation: Recommendation,
+    device: Device,
+    predictor: Predictor,
+    known: Sequence[RunRecord] = (),
+    *,
+    runs: int = 3,
+    stop_regret: float = 0.0,
+    on_run: Callable[[RunRecord], None] | None = None,
+) -> Confirmation:
+    """Run up to ``runs`` configurations of a recommendation and name the winner.
+
+    Args:
+        known: Runs known of this model before.
+        stop_regret: Stop early once no configuration left is, with 90 % confidence, better than
+            the best measured by a larger share, and the kept one was run; 0 spends all runs.
+        on_run: Called with each record as soon as it is there (the journal).
+
+    Raises:
+        InvalidConfigError: When the device can run none of the configurations.
+    """
+    questions = _runnable(recommendation.query, recommendation.target_gpu, device)
+    contest = Contest(recommendation, questions, predictor, known)
+    while len(contest.done) < runs:
+        chosen = contest.choose(runs, stop_regret)
+        if chosen is None:
+            break
+        role, index = chosen
+        record = device.run(questions[index])
+        if on_run is not None:
+            on_run(record)
+        contest.take(role, index, record)
+    winner = contest.winner
+    return Confirmation(
+        recommendation=recommendation,
+        runs=tuple(contest.done),
+        winner=winner,
+        remaining=contest.better_than(winner),
+        certificate=None if winner is None else contest.certify(winner),
+    )
+
+
+def _runnable(query: Query, target_gpu: str, device: Device) -> list[Configuration]:
+    profile, gpu = find_model(query.model), find_gpu(target_gpu)
+    everything = enumerate_configurations(query, profile, gpu)
+    questions = [configuration for configuration in everything if device.can_run(configuration)]
+    if not questions:
+        work = query.workload
+        raise InvalidConfigError(
+            f"none of the {len(everything)} configurations of {query.model} on {target_gpu} with "
+            f"{work.input_len}/{work.output_len} tokens can be run or replayed here"
+        )
+    return questions

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from autotune.schema.record import RunRecord
+from autotune.views.notebook import InNotebook
 from autotune.views.wording import outcome
 from recommender.decision.certificate import Certificate
 from recommender.recommendation.candidates import Candidate, place_in_words, place_of
-from recommender.recommendation.recommend import Recommendation, score
+from recommender.recommendation.ranking import score
+from recommender.recommendation.recommendation import Recommendation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class ConfirmedRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmation:
+class Confirmation(InNotebook):
     """What the runs said.
 
     Attributes:
@@ -69,14 +71,6 @@ class Confirmation:
 
     def __repr__(self) -> str:
         return f"<Confirmation of {self.recommendation.recommendation_id}: {self.summary}>"
-
-    def _repr_html_(self) -> str:
-        """Show predicted beside measured, and the certificate, in a notebook."""
-        from autotune.views.pages.document import inline
-        from autotune.views.pages.html import markdown
-        from recommender.reports.tracking import confirmation_table
-
-        return markdown(f"**{inline(self.summary)}**\n\n{confirmation_table(self.to_dict())}")
 
     @property
     def summary(self) -> str:

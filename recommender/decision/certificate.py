@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from recommender.decision.draws import Belief, draw
+from recommender.decision.acquisition import Belief, draw
 from recommender.features.table import Array
 from recommender.surrogate.intervals import LEVEL
 

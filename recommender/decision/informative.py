@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
 from recommender.features.table import Array
 from recommender.surrogate.evidence import gather
 from recommender.surrogate.gaussian_process import ENGINE, Cells, Hyper, covariance

@@ -15,7 +15,8 @@ from typing import Any, Final
 import numpy as np
 
 from autotune.errors import InvalidConfigError, SurrogateError
-from autotune.schema.record import ENGINES, RunRecord
+from autotune.schema.record import RunRecord
+from autotune.schema.vocabulary import ENGINES
 from recommender.evaluation.protocols import PROTOCOLS, Case, Protocol, cases_of, hides
 from recommender.evaluation.replay import Outcome, baselines, play, popular_cases
 from recommender.surrogate.threads import one_blas_thread

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from autotune.schema.record import RunRecord
-from recommender.features.replicas import replicas_of
-from recommender.training.dataset import is_catalogued
+from recommender.features.placement import replicas_of
+from recommender.features.table import is_catalogued
 
 Protocol = Literal["migration", "leave-gpu-out", "leave-model-out"]
 PROTOCOLS: Final = ("migration", "leave-gpu-out", "leave-model-out")

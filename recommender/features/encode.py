@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from autotune.schema.record import ENGINES, Configuration
+from autotune.schema.configuration import Configuration
+from autotune.schema.vocabulary import ENGINES
 from recommender.features.roofline import BOTTLENECKS, CONSTANTS, roofline
 from recommender.features.table import Array, Facts, collect
 

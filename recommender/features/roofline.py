@@ -32,7 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.features.offload import outside_bytes
+from recommender.features.placement import outside_bytes
 from recommender.features.table import Array, Facts
 
 BOTTLENECKS = ("weights", "kv_reads", "prefill", "communication", "overhead")

@@ -3,11 +3,15 @@
 from functools import lru_cache
 from typing import Final
 
+from autotune.catalog.architecture.profile import ModelProfile
+from autotune.catalog.compatibility import DTYPE_BYTES, canonical_dtype
 from autotune.catalog.gpus import GpuSpec, find_gpu
-from autotune.catalog.memory import DTYPE_BYTES, canonical_dtype, kv_bytes_per_token, weight_bytes
-from autotune.catalog.models import ModelProfile, find_model
-from autotune.errors import InvalidConfigError
-from autotune.schema.record import Configuration
+from autotune.catalog.memory import kv_bytes_per_token, weight_bytes
+from autotune.catalog.models import find_model
+from autotune.errors import (
+    InvalidConfigError,
+)
+from autotune.schema.configuration import Configuration
 
 _SIXTEEN_BIT: Final = 2.0
 _SLOWEST_LINK_GBS: Final = 16.0

@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.catalog.memory import MemoryPlan, plan_memory
-from autotune.schema.record import ENGINES, Configuration
+from autotune.errors import (
+    InvalidConfigError,
+    InvalidModelConfigError,
+    UnknownGpuError,
+    UnknownModelError,
+)
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
+from autotune.schema.vocabulary import ENGINES
 from recommender.features.spec_sheets import (
     GPU_COLUMNS,
     MODEL_COLUMNS,
@@ -225,3 +233,12 @@ def _version(text: str | None) -> float:
     """Return a vLLM-like "0.18.0" as 18.0, "1.2.0" as 102.0; NaN where there is no such number."""
     match = _VERSION.match(text or "")
     return 100.0 * int(match[1]) + int(match[2]) if match else math.nan
+
+
+def is_catalogued(record: RunRecord) -> bool:
+    """Return whether the record's model, GPU and formats can be looked up."""
+    try:
+        collect([record])
+    except (UnknownGpuError, UnknownModelError, InvalidModelConfigError, InvalidConfigError):
+        return False
+    return True

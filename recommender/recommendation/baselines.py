@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+from autotune.catalog.architecture.profile import ModelProfile
 from autotune.catalog.gpus import GpuSpec
-from autotune.catalog.models import ModelProfile
 from autotune.schema.record import RunRecord
 from recommender.recommendation.candidates import (
     Candidate,

@@ -5,12 +5,13 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from autotune.catalog.architecture.profile import ModelProfile
 from autotune.catalog.compatibility import can_split
 from autotune.catalog.gpus import GpuSpec
-from autotune.catalog.models import ModelProfile
-from autotune.schema.record import Configuration
-from recommender.decision.draws import MIN_CHANCE
-from recommender.features.replicas import replicas_of
+from autotune.schema.configuration import Configuration
+from autotune.views.deployment import serve_line
+from recommender.decision.acquisition import MIN_CHANCE
+from recommender.features.placement import replicas_of
 from recommender.recommendation.query import Query
 
 # vLLM's default of max_num_seqs on large GPUs is 1024; a pipeline's batch is padded and held whole.
@@ -135,3 +136,21 @@ def may_be_same_format(one: str | None, other: str | None) -> bool:
 def powers_of_two(limit: int) -> list[int]:
     """Return 1, 2, 4 ... up to the limit."""
     return [2**k for k in range(int(math.log2(limit)) + 1)]
+
+
+def command(configuration: Configuration, model_path: str | None = None) -> str:
+    """Return what to type (vLLM) or to write (HF) to deploy the configuration.
+
+    A pipeline takes the GPUs that it sees, so the line for HF names them.
+    """
+    if configuration.engine != "hf":
+        return serve_line(configuration, model_path)
+    model, n_gpus = model_path or configuration.model, configuration.n_gpus
+    batch = f"(prompts, batch_size={configuration.batch_size})"
+    if configuration.gpu.startswith("CPU:"):
+        return f'pipeline("text-generation", model="{model}"){batch}'
+    visible = ",".join(str(index) for index in range(n_gpus))
+    return (
+        f'CUDA_VISIBLE_DEVICES={visible}: pipeline("text-generation", model="{model}", '
+        f'device_map="auto"){batch}'
+    )

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autotune.schema.record import Configuration, RunRecord
-from recommender.recommendation.candidates import Candidate, cell, may_be_same_format
-from recommender.recommendation.costs import dollars_per_mtok
-from recommender.recommendation.latency import chance_measured, chance_within
-from recommender.recommendation.launching import command
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
+from recommender.recommendation.candidates import Candidate, cell, command, may_be_same_format
+from recommender.recommendation.objectives import chance_measured, chance_within, dollars_per_mtok
 from recommender.recommendation.query import Query
 from recommender.surrogate.energy import joules_per_token, metered_energy
 from recommender.surrogate.predictor import Prediction, Predictor

@@ -1,6 +1,7 @@
 """Which of the configurations is best by an objective, and what the objective is in words."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from recommender.decision.acquisition import KEPT_MARGIN, cautious
 from recommender.recommendation.candidates import Candidate, place_of
@@ -87,3 +88,37 @@ def describe(candidate: Candidate, objective: str) -> str:
     if value is None:
         return _WORDS["throughput"].format(candidate.output_throughput)
     return _WORDS[objective].format(value)
+
+
+# A ratio (a GPU, a dollar, a joule) is the same for one replica and for as many as the GPUs hold.
+_REPLICATED = ("per-gpu", "cost", "energy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Replicas of one configuration.
+
+    Attributes:
+        n_gpus: GPUs of one replica.
+        output_throughput: Generated tokens/s of all replicas together.
+    """
+
+    replicas: int
+    n_gpus: int
+    output_throughput: float
+
+    @property
+    def text(self) -> str:
+        """The plan in words: 4 replicas x 2 GPUs."""
+        replicas = "replica" if self.replicas == 1 else "replicas"
+        return f"{self.replicas} {replicas} x {self.n_gpus} {'GPU' if self.n_gpus == 1 else 'GPUs'}"
+
+
+def deploy(candidate: Candidate, query: Query) -> Deployment:
+    """Return as many replicas as ``max_gpus`` holds where the objective is a ratio, else one."""
+    replicas = query.max_gpus // candidate.n_gpus if query.objective in _REPLICATED else 1
+    return Deployment(
+        replicas=max(replicas, 1),
+        n_gpus=candidate.n_gpus,
+        output_throughput=max(replicas, 1) * candidate.output_throughput,
+    )

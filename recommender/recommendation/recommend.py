@@ -8,96 +8,28 @@ import datetime
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from autotune.catalog.architecture.profile import ModelProfile
 from autotune.catalog.compatibility import check_lengths
 from autotune.catalog.gpus import GpuSpec, ambiguity, find_gpu
-from autotune.catalog.models import ModelProfile, find_model
-from autotune.schema.record import Configuration, RunRecord
+from autotune.catalog.models import find_model
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
 from recommender.decision.informative import most_informative
-from recommender.grounds import Grounds
 from recommender.recommendation.baselines import kept, serving_now, usual
 from recommender.recommendation.candidates import Candidate, enumerate_configurations
-from recommender.recommendation.deployment import Deployment, deploy
 from recommender.recommendation.evaluate_candidates import price
-from recommender.recommendation.explanation import explain
+from recommender.recommendation.explanation import Grounds, explain
 from recommender.recommendation.migration import Migration, judge
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import prefer_kept, rank, score
+from recommender.recommendation.recommendation import Recommendation
 from recommender.recommendation.refusals import check_choice_left, check_price
 from recommender.surrogate.predictor import Predictor
 from recommender.surrogate.threads import one_blas_thread
-
-__all__ = ["Recommendation", "rank", "recommend", "score"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recommendation:
-    """The answer.
-
-    Attributes:
-        candidates: What may be recommended, best first.
-        landscape: Every configuration considered.
-        migration: Before and after, with a verdict; ``None`` without another GPU to come from, and
-            where nothing runs on that.
-    """
-
-    recommendation_id: str
-    created_at: str
-    query: Query
-    target_gpu: str
-    best: Candidate
-    candidates: tuple[Candidate, ...]
-    keep_source: Candidate | None
-    baselines: Mapping[str, Candidate]
-    landscape: tuple[Candidate, ...]
-    explanation: str
-    remarks: tuple[str, ...]
-    n_known_runs: int
-    migration: Migration | None = None
-
-    def __repr__(self) -> str:
-        best = self.best
-        return (
-            f"<Recommendation {self.recommendation_id}: {self.query.model} on {best.n_gpus} x "
-            f"{self.target_gpu} with {best.engine} at batch size {best.batch_size}, "
-            f"{best.output_throughput:,.0f} tok/s ({best.low:,.0f} to {best.high:,.0f})>"
-        )
-
-    def _repr_html_(self) -> str:
-        """Show the answer, its landscape and its reasons in a notebook."""
-        from autotune.views.pages.html import render_fragment
-        from recommender.reports.document import advice_excerpt
-
-        return render_fragment(advice_excerpt(self))
-
-    @property
-    def deployment(self) -> Deployment:
-        """How the best is spread over the GPUs."""
-        return deploy(self.best, self.query)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the contract's JSON object."""
-        return {
-            "model": self.query.model,
-            "engine": self.best.engine,
-            "target_gpu": self.target_gpu,
-            "workload": dataclasses.asdict(self.query.workload),
-            "objective": self.query.objective,
-            "best": self.best.to_dict(),
-            "deployment": dataclasses.asdict(self.deployment),
-            "candidates": [candidate.to_dict() for candidate in self.candidates],
-            "keep_source": None if self.keep_source is None else self.keep_source.to_dict(),
-            "baselines": {name: c.to_dict() for name, c in self.baselines.items()},
-            "migration": None if self.migration is None else self.migration.to_dict(),
-            "explanation": self.explanation,
-            "remarks": list(self.remarks),
-            "recommendation_id": self.recommendation_id,
-        }
 
 
 @one_blas_thread()

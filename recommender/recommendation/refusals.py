@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
+from autotune.catalog.architecture.profile import ModelProfile
 from autotune.catalog.gpus import GpuSpec
 from autotune.catalog.memory import plan_memory
-from autotune.catalog.models import ModelProfile
 from autotune.errors import InvalidConfigError, LimitsNotMetError, NothingFitsError
-from autotune.schema.limits import describe_limits
+from autotune.schema.workload import describe_limits
 from recommender.decision.acquisition import by_chance_to_run
 from recommender.recommendation.candidates import Candidate, powers_of_two
-from recommender.recommendation.latency import excess, misses
+from recommender.recommendation.objectives import excess, misses
 from recommender.recommendation.query import Query
 
 

@@ -1,5 +1,6 @@
 """What a prediction is made of: the roofline's times, the trees' residual, the runs near it."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
 from recommender.features.efficiency import CLASSES
 from recommender.features.encode import FEATURE_NAMES, encode_facts
 from recommender.features.roofline import BOTTLENECKS
 from recommender.features.table import Array
 from recommender.recommendation.candidates import Candidate
+from recommender.recommendation.recommendation import Recommendation
 from recommender.surrogate.evidence import gather
-from recommender.surrogate.neighbours import Neighbour, nearest_measured
+from recommender.surrogate.neighbours import Evidence, Neighbour, nearest_measured
 from recommender.surrogate.predictor import Predictor
 from recommender.training.fit import contributions, load_booster
 
@@ -106,3 +109,38 @@ def account_for(
 
 def _named(names: Sequence[str], values: Array) -> dict[str, float]:
     return dict(zip(names, values.tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a recommendation says what it says.
+
+    Attributes:
+        accounts: Of its candidates, best first.
+        evidence: Engine -> what the surrogate in force learned from.
+        warnings: What makes the evidence less than it seems.
+        helpful: The runs that would help the decision most.
+    """
+
+    recommendation: Recommendation
+    accounts: tuple[Account, ...]
+    evidence: dict[str, Evidence]
+    warnings: tuple[str, ...]
+    helpful: tuple[Candidate, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        made = self.recommendation
+        return {
+            "recommendation_id": made.recommendation_id,
+            "model": made.query.model,
+            "target_gpu": made.target_gpu,
+            "explanation": made.explanation,
+            "candidates": [account.to_dict() for account in self.accounts],
+            "evidence": {name: dataclasses.asdict(seen) for name, seen in self.evidence.items()},
+            "warnings": list(self.warnings),
+            "helpful_runs": [
+                {"engine": c.engine, "n_gpus": c.n_gpus, "batch_size": c.batch_size}
+                for c in self.helpful
+            ],
+        }

@@ -4,9 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autotune.schema.record import RunRecord
-from autotune.store.tracking.layout import short_name
-from autotune.views.charts.judgement import Told, predicted_and_measured, regret_lines, residuals
+from autotune.schema.record import RunRecord, short_name
 from autotune.views.charts.landscape import (
     Marks,
     Place,
@@ -18,14 +16,20 @@ from autotune.views.charts.landscape import (
     speed_lines,
     speed_map,
 )
-from autotune.views.charts.model import Chart
+from autotune.views.charts.surrogate import (
+    Chart,
+    Told,
+    predicted_and_measured,
+    regret_lines,
+    residuals,
+)
 from autotune.views.pages.document import Figure
-from recommender.evaluation.tpe import case_of, tpe_order
+from recommender.evaluation.replay import case_of, tpe_order
+from recommender.features.table import is_catalogued
 from recommender.recommendation.candidates import Candidate, cell, configuration_of
-from recommender.recommendation.recommend import Recommendation
-from recommender.reports.ledger_entry import worth
+from recommender.recommendation.recommendation import Recommendation
+from recommender.reports.ledger import worth
 from recommender.surrogate.predictor import PRETRAINED, Predictor
-from recommender.training.dataset import is_catalogued
 
 _FEWEST_TOLD, _FEWEST_CELLS, _TPE_SEEDS = 3, 5, 10
 _MOST_JUDGED = 3000

@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autotune.runner._environment import snapshot
-from autotune.schema.limits import describe_limits
-from autotune.schema.record import RunRecord
-from autotune.store.cache import store_directory
-from autotune.store.tracking.layout import short_name
+from autotune.runner.environment import snapshot
+from autotune.schema.record import RunRecord, short_name
+from autotune.schema.workload import describe_limits
 from autotune.views.deployment import deployment_markdown
+from autotune.views.notebook import notebook_html
 from autotune.views.pages.document import Block, Document, code, inline, section, table
+from autotune.views.pages.html import markdown, render_fragment
 from autotune.views.study_report import environment_table
-from recommender.commands.context import known_runs
-from recommender.commands.explain import Explanation, explain_recommendation
+from recommender.confirmation.result import Confirmation
 from recommender.features.roofline import BOTTLENECKS
-from recommender.recommendation.asking import recommend_line
 from recommender.recommendation.candidates import Candidate, configuration_of
-from recommender.recommendation.recommend import Recommendation
+from recommender.recommendation.query import recommend_line
+from recommender.recommendation.recommendation import Recommendation
 from recommender.reports import ledger
+from recommender.reports.attribution import Explanation
 from recommender.reports.charts import advice_figures, measured_cells, proof_figures
 from recommender.reports.tracking import confirmation_table
 from recommender.surrogate.in_force import version_in_force
@@ -26,17 +26,17 @@ from recommender.surrogate.in_force import version_in_force
 Confirmed = Mapping[str, Any]
 
 
-def advice_document(reference: str, tracking_uri: str) -> Document:
+def advice_document(
+    explanation: Explanation, known: Sequence[RunRecord], directory: Path
+) -> Document:
     """Return the report of a saved recommendation with what came of it since.
 
-    Raises:
-        InvalidConfigError: When there is no such recommendation.
+    Args:
+        known: Runs of its model.
+        directory: The store's own, where confirmations lie.
     """
-    directory = store_directory(tracking_uri)
-    explanation = explain_recommendation(reference, tracking_uri)
     made = explanation.recommendation
     confirmed = last_confirmation(made, directory)
-    known = known_runs(tracking_uri, made.query.model)
     winner = None if confirmed is None else confirmed["winner"]
     landscape, *figures = advice_figures(made, winner, known)
     blocks = [
@@ -51,6 +51,16 @@ def advice_document(reference: str, tracking_uri: str) -> Document:
     ]
     title = f"{short_name(made.query.model)} on {made.target_gpu}: recommendation"
     return Document(title=f"{title} {made.recommendation_id}", blocks=tuple(blocks))
+
+
+@notebook_html.register
+def _(made: Recommendation) -> str:
+    return render_fragment(advice_excerpt(made))
+
+
+@notebook_html.register
+def _(proof: Confirmation) -> str:
+    return markdown(f"**{inline(proof.summary)}**\n\n{confirmation_table(proof.to_dict())}")
 
 
 def advice_excerpt(made: Recommendation) -> Document:

@@ -1,18 +1,17 @@
 """How the advice did: every confirmed recommendation, what was predicted and what came of it."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from autotune.errors import InvalidConfigError
 from autotune.schema.record import RunRecord
-from autotune.store.cache import store_directory
-from autotune.views.charts.judgement import Told, predicted_and_measured
+from autotune.views.charts.surrogate import Told, predicted_and_measured
 from autotune.views.pages.document import Block, Figure
-from recommender.commands.context import known_runs
 from recommender.reports import ledger
-from recommender.reports.ledger_entry import Entry, entry_of
+from recommender.reports.ledger import Entry, entry_of
 
 LEDGER: Final = "ledger"
 WINDOW: Final = 10
@@ -68,30 +67,27 @@ class Ledger:
         }
 
 
-def read_ledger(tracking_uri: str) -> Ledger:
-    """Read the confirmations beside a store, and what the store knows of their landscapes.
+def ledger_of(directory: Path, runs_of: Callable[[str], Sequence[RunRecord]]) -> Ledger:
+    """Return the confirmations written under a store's directory.
+
+    Args:
+        runs_of: Returns the runs known of a model.
 
     Raises:
         InvalidConfigError: When a confirmation's file is damaged.
     """
-    directory = store_directory(tracking_uri)
-    runs: dict[str, Sequence[RunRecord]] = {}
     entries = []
     for document in ledger.load_confirmations(directory):
-        model = document["model"]
-        if model not in runs:
-            runs[model] = known_runs(tracking_uri, model)
         try:
             made = ledger.load(document["recommendation_id"], directory)
         except InvalidConfigError:
             made = None
-        entries.append(entry_of(document, made, runs[model]))
+        entries.append(entry_of(document, made, runs_of(document["model"])))
     return Ledger(entries=tuple(entries))
 
 
-def advice_blocks(tracking_uri: str) -> list[Block]:
+def ledger_blocks(kept: Ledger) -> list[Block]:
     """Return the ledger as blocks of a store's report."""
-    kept = read_ledger(tracking_uri)
     told = [
         Told(
             engine=entry.engine,

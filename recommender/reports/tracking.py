@@ -7,22 +7,25 @@ descriptions and tags.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from autotune.store.tracking.layout import STUDY_ID, short_name
-from autotune.tracking_api import DocumentStore
+from autotune.schema.record import short_name
+from autotune.store.tracking.layout import STUDY_ID
 from autotune.views.pages.document import code, inline, table
 from recommender.recommendation.candidates import Candidate
 from recommender.recommendation.migration import Migration
-from recommender.recommendation.recommend import Recommendation
+from recommender.recommendation.recommendation import Recommendation
 from recommender.reports.ledger import FOLDER, from_dict, is_confirmation
+
+if TYPE_CHECKING:
+    from autotune.store.tracking.store import Store
 
 RECOMMENDATION, CONFIRMATION = "recommendation", "confirmation"
 UP, DOWN = "autotune.recommendation_run_id", "autotune.confirmation_run_id"
 _LOGGED: Final = "logged"
 
 
-def log_pending(store: DocumentStore) -> int:
+def log_pending(store: "Store") -> int:
     """Log every recommendation and confirmation that the store does not hold; return how many."""
     folder = store.directory / FOLDER
     marker = folder / _LOGGED
@@ -40,7 +43,7 @@ def log_pending(store: DocumentStore) -> int:
     return len(pending)
 
 
-def _log_recommendation(store: DocumentStore, path: Path, made: Recommendation) -> None:
+def _log_recommendation(store: "Store", path: Path, made: Recommendation) -> None:
     best, query, migration = made.best, made.query, made.migration
     store.log_document(
         kind=RECOMMENDATION,
@@ -121,7 +124,7 @@ def _without_none(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _log_confirmation(store: DocumentStore, path: Path, document: Mapping[str, Any]) -> None:
+def _log_confirmation(store: "Store", path: Path, document: Mapping[str, Any]) -> None:
     winner = document["winner"] or {}
     metrics = _outcome(document)
     above = store.find_document(RECOMMENDATION, document["recommendation_id"])

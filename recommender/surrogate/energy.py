@@ -19,8 +19,9 @@ from typing import Final
 
 import numpy as np
 
-from autotune.schema.record import Configuration, RunRecord
-from recommender.features.replicas import run_of_one_replica
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
+from recommender.features.placement import run_of_one_replica
 from recommender.features.roofline import CONSTANTS, IDEAL, roofline
 from recommender.features.spec_sheets import gpu_of
 from recommender.features.table import Array, Facts

@@ -1,15 +1,18 @@
 """What is known for this user, beside what is asked: which runs count, and how near they are."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.schema.record import Configuration, RunRecord
-from recommender.features.replicas import busy_replicas, one_replica, run_of_one_replica
-from recommender.features.table import Facts, collect
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
+from autotune.schema.vocabulary import OWN_SOURCE
+from autotune.store.sampling import spread_over
+from recommender.features.placement import busy_replicas, one_replica, run_of_one_replica
+from recommender.features.table import Facts, collect, is_catalogued
 from recommender.surrogate.feasibility import outcomes
 from recommender.surrogate.gaussian_process import ENGINE, GPU, MODEL, Cells, cells_of
 from recommender.surrogate.intervals import (
@@ -21,7 +24,6 @@ from recommender.surrogate.intervals import (
     ON_TARGET,
     STATES,
 )
-from recommender.training.dataset import is_catalogued
 
 MOST_RUNS: Final = 700
 
@@ -124,3 +126,37 @@ def nearest_runs(
         steps = np.linspace(0, len(members) - 1, room).round().astype(int)
         taken.extend(members[i] for i in steps)
     return taken
+
+
+# Of the 613 reference runs, a model left out: error 6.0 % and regret 0.2 %; 5.8 and 0.2 % with all.
+MOST: Final = 240
+
+
+def beside(
+    known: Sequence[RunRecord],
+    others: Sequence[RunRecord],
+    *,
+    gpu: str,
+    engines: Collection[str],
+) -> list[RunRecord]:
+    """Return at most 240 runs an engine that correct predictions for a GPU, its own first.
+
+    They are of the harness that the model's own runs are of, this one where none are known: a
+    correction is of one, and harnesses differ more than GPUs do.
+
+    Args:
+        known: The model's own runs.
+        others: Runs of other models.
+        gpu: Catalogue name of the target.
+    """
+    sources = {run.source for run in known} or {OWN_SOURCE}
+    if OWN_SOURCE not in sources and len(sources) > 1:
+        return []
+    harness = OWN_SOURCE if OWN_SOURCE in sources else min(sources)
+    chosen: list[RunRecord] = []
+    for engine in engines:
+        alike = [run for run in others if (run.source, run.engine) == (harness, engine)]
+        there = spread_over([run for run in alike if run.gpu == gpu], MOST)
+        elsewhere = [run for run in alike if run.gpu != gpu]
+        chosen += [*there, *spread_over(elsewhere, MOST - len(there))]
+    return chosen

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.schema.record import RunRecord
-from recommender.features.offload import gap_gb, outside_bytes
+from recommender.features.placement import gap_gb, outside_bytes
 from recommender.features.table import Array, Facts
 
 _GB: Final = 2.0**30

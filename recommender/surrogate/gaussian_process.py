@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.schema.record import Configuration
+from autotune.schema.configuration import Configuration
 from recommender.features.table import Array, Facts
 
 N_RUN_COORDINATES: Final = 4

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from recommender.commands.context import CHAMPION
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 
 VERSIONS = "surrogates"
 
@@ -57,3 +57,17 @@ def changing(directory: Path) -> Iterator[None]:
     with (directory / ".champion.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+CHAMPION = "champion"
+
+
+def load_predictor(directory: Path) -> Predictor:
+    """Return the champion trained from this store, or the shipped surrogate."""
+    return Predictor.load(surrogate_directory(directory))
+
+
+def surrogate_directory(directory: Path) -> Path:
+    """Return where the surrogate in force lies; it stays whole when another takes its place."""
+    champion = directory / CHAMPION
+    return champion.resolve() if champion.is_dir() else PRETRAINED

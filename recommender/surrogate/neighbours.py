@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from autotune.errors import UnknownGpuError, UnknownModelError
-from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
 from recommender.features.spec_sheets import gpu_of, model_of
 from recommender.surrogate.artifact import Meta
 from recommender.surrogate.evidence import gather

@@ -8,7 +8,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
 from recommender.features.efficiency import CLASSES, classes_of, columns
 from recommender.features.encode import encode_facts
 from recommender.features.roofline import BOTTLENECKS, Roofline, roofline
@@ -20,6 +21,7 @@ from recommender.surrogate.gaussian_process import (
     ENGINE,
     GPU,
     MODEL,
+    joint_covariance,
     oddness,
     posterior,
     winsorized,
@@ -212,3 +214,31 @@ class Predictor:
 def family(facts: Facts, row: int) -> str:
     """Return the engine family (hf, vllm or other) that a row's calibration belongs to."""
     return FAMILIES[families_of(facts)[row]]
+
+
+_SMALLEST_VARIANCE: Final = 1e-12
+
+
+def correlation(
+    predictor: Predictor, configurations: Sequence[Configuration], known: Sequence[RunRecord]
+) -> Array:
+    """Return how the log throughputs of n configurations correlate, shape (n, n).
+
+    Given the known runs. Engines err independently of each other.
+    """
+    n = len(configurations)
+    covariance = np.zeros((n, n))
+    if not n:
+        return covariance
+    knowledge = gather(configurations, known)
+    for engine in np.unique(knowledge.cells.labels[:, ENGINE]):
+        rows = np.flatnonzero(knowledge.cells.labels[:, ENGINE] == engine)
+        runs = knowledge.run_cells.labels[knowledge.measured, ENGINE] == engine
+        covariance[np.ix_(rows, rows)] = joint_covariance(
+            predictor.meta.hyper[family(knowledge.facts, int(rows[0]))],
+            knowledge.run_cells.take(knowledge.measured[runs]),
+            knowledge.cells.take(rows),
+        )
+    deviation = np.sqrt(np.diag(covariance).clip(min=_SMALLEST_VARIANCE))
+    scaled: Array = covariance / np.outer(deviation, deviation)
+    return scaled

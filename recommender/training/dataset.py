@@ -8,17 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.errors import (
-    InvalidConfigError,
-    InvalidModelConfigError,
-    UnknownGpuError,
-    UnknownModelError,
-)
 from autotune.schema.record import RunRecord
 from autotune.store.sampling import landscape_of
-from recommender.features.replicas import run_of_one_replica
+from recommender.features.placement import run_of_one_replica
 from recommender.features.roofline import peak_throughput
-from recommender.features.table import Array, Facts, collect
+from recommender.features.table import Array, Facts, collect, is_catalogued
 
 PEAK_MARGIN: Final = 1.1
 OVERFLOW_MARGIN: Final = 1.2
@@ -116,15 +110,6 @@ def _reason(record: RunRecord) -> str | None:
     if not record.is_measured:
         return "not measured"
     return "fewer requests offered than it could take" if record.is_throttled else None
-
-
-def is_catalogued(record: RunRecord) -> bool:
-    """Return whether the record's model, GPU and formats can be looked up."""
-    try:
-        collect([record])
-    except (UnknownGpuError, UnknownModelError, InvalidModelConfigError, InvalidConfigError):
-        return False
-    return True
 
 
 def weights(records: Sequence[RunRecord]) -> Array:

@@ -18,12 +18,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 
 from autotune.errors import StoreError
-from autotune.schema.record import Configuration
+from autotune.schema.configuration import Configuration
 from autotune.store.tracking.layout import KIND, NOTE, Source
-from autotune.store.tracking.store import EXPERIMENT, Store, redact
-from recommender.commands.context import CHAMPION
+from autotune.store.tracking.server import redact
+from autotune.store.tracking.store import EXPERIMENT, Store
 from recommender.features.encode import FEATURE_NAMES, encode
 from recommender.surrogate.artifact import META_FILE, TREES_FILE
+from recommender.surrogate.in_force import CHAMPION
 from recommender.training import fit as surrogate
 
 MODEL_NAME = "autotune-surrogate"

@@ -14,7 +14,7 @@ from pathlib import Path
 import autotune
 import recommender
 from autotune.engines.demo_model import build_demo_model
-from recommender.commands.reporting import report
+from recommender.commands.report import report
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "plan-a-move").resolve()
 store = f"sqlite:///{folder}/mlruns/mlflow.db"

@@ -9,10 +9,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from autotune.schema.codec import to_json_line
-from autotune.schema.study_spec import Workload
+from autotune.schema.workload import Workload
 from recommender.commands.confirm import confirm_by_replay
 from recommender.commands.recommend import advise
-from recommender.commands.reporting import report
+from recommender.commands.report import report
 from tests.records import record
 
 Keep = Callable[[str], None]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autotune.importers.run import ImportOptions
+from autotune.importers.base import ImportOptions
 from autotune.schema.codec import to_csv, to_json_line
 from tests.records import record
 

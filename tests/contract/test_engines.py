@@ -18,8 +18,10 @@ from autotune.engines.prompts.files import resolve_prompts
 from autotune.errors import InvalidConfigError, TrialError
 from autotune.processes import members
 from autotune.runner.session import EngineSession
-from autotune.schema.record import Knob
-from autotune.schema.study_spec import EngineConfig, MeasurePolicy, Slo, StudySpec, Workload
+from autotune.schema.configuration import Knob
+from autotune.schema.engine_config import EngineConfig
+from autotune.schema.study_spec import StudySpec
+from autotune.schema.workload import MeasurePolicy, Slo, Workload
 from autotune.study.planning import plan
 from tests.passes import on_first_pass
 

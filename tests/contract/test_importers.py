@@ -9,15 +9,9 @@ import pytest
 
 from autotune.errors import UsageError
 from autotune.importers.base import ImportResult
-from autotune.importers.run import (
-    FORMATS,
-    ImportedFile,
-    detect,
-    import_files,
-    read_file,
-    screened,
-    set_rejected_aside,
-)
+from autotune.importers.formats import FORMATS, detect
+from autotune.importers.run import import_files, read_file, screened, set_rejected_aside
+from autotune.importers.summary import ImportedFile
 from autotune.schema.codec import to_csv, to_json_line
 from tests.contract.importer_cases import CASES, RUNS, Case, jsonl, put
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autotune.schema.configuration import identity
 from autotune.schema.record import RunRecord
 from autotune.store.journal import read_journal
-from autotune.study.loop import identity
 
 AUTOTUNE = Path(sys.executable).with_name("autotune")
 LIGHT = Path(__file__).with_name("light")

@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.catalog.gpus import find_gpu
-from autotune.catalog.local_models import identify_model
 from autotune.catalog.memory import plan_memory
-from autotune.catalog.models import find_model
+from autotune.catalog.models import find_model, identify_model
 from autotune.cli.options import read_settings
 from autotune.engines.prompts.files import read_prompts
 from autotune.importers.run import read_file, screened, set_rejected_aside
-from autotune.runner.worker_events import GarbledEventError, parse_event
+from autotune.runner.worker_process import GarbledEventError, parse_event
 from autotune.schema.codec import to_json_line
 from autotune.schema.engine_config import EngineConfig
-from autotune.schema.kept import parse_kept
-from autotune.schema.study_options import study_from_options
-from autotune.schema.study_spec import StudySpec, parse_counts
+from autotune.schema.loading import study_from_dict, study_from_options
+from autotune.schema.study_spec import parse_kept
+from autotune.schema.validation import parse_counts
 from autotune.store.cache import RecordCache
 from autotune.store.journal import open_journal, read_journal
-from recommender.recommendation.costs import gather_prices
+from recommender.recommendation.objectives import gather_prices
 from recommender.reports.ledger import load
 from recommender.surrogate.artifact import META_FILE, TREES_FILE
 from recommender.surrogate.predictor import PRETRAINED, Predictor
@@ -91,7 +90,7 @@ def _text(data: bytes, _: Path) -> None:
     for read in (find_gpu, find_model, parse_kept, parse_counts):
         _refused(read, text)
     settings = _refused(read_settings, [text]) or {}
-    _refused(lambda knobs: StudySpec.from_dict({"model": "gpt2", "knobs": knobs}), settings)
+    _refused(lambda knobs: study_from_dict({"model": "gpt2", "knobs": knobs}), settings)
     _refused(
         lambda knobs: EngineConfig(engine="vllm", model="gpt2", gpu="H100", knobs=knobs), settings
     )

@@ -15,8 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autotune.errors import SurrogateError, UsageError
-from autotune.store.journal import JournalError
+from autotune.errors import JournalError, SurrogateError, UsageError
 from tests.fuzz.mutations import nearly
 from tests.fuzz.targets import TARGETS
 

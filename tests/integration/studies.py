@@ -5,12 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autotune.runner.runner import Bench
-from autotune.schema.record import Configuration, RunRecord
-from autotune.schema.study_spec import EngineConfig, MeasurePolicy, StudySpec, Workload
+from autotune.runner.runner import TrialRunner
+from autotune.schema.configuration import Configuration
+from autotune.schema.engine_config import EngineConfig
+from autotune.schema.record import RunRecord
+from autotune.schema.study_spec import StudySpec
+from autotune.schema.workload import MeasurePolicy, Workload
 from autotune.store.journal import open_journal
-from autotune.study.loop import Study, plan
-from autotune.study.run import bench_settings
+from autotune.study.loop import Study
+from autotune.study.planning import plan
+from autotune.study.run import runner_settings
 from autotune.study.strategies import create_strategy
 
 ONCE = MeasurePolicy(min_repeats=1, max_repeats=1)
@@ -65,8 +69,8 @@ def run(spec: StudySpec, path: Path, follower: Follower) -> list[RunRecord]:
     strategy = create_strategy(spec, planned)
     with open_journal(path, resume=True) as journal:
         study = Study(spec, journal, planned=planned, strategy=strategy, session_id="test")
-        settings = bench_settings(spec, planned, session_id="test", log_dir=path.parent / "logs")
-        with Bench(settings, follower) as bench:
+        settings = runner_settings(spec, planned, session_id="test", log_dir=path.parent / "logs")
+        with TrialRunner(settings, follower) as bench:
             study.run(bench, follower)
         return journal.records
 

@@ -19,7 +19,8 @@ import pytest
 from autotune.engines.knobs import engine_version
 from autotune.processes import members
 from autotune.runner.session import EngineSession
-from autotune.schema.study_spec import EngineConfig, MeasurePolicy, Workload
+from autotune.schema.engine_config import EngineConfig
+from autotune.schema.workload import MeasurePolicy, Workload
 
 pytestmark = [
     pytest.mark.slow,

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from autotune.engines.knobs import engine_version
+from autotune.schema.configuration import identity
 from autotune.schema.record import RunRecord
 from autotune.store.journal import read_journal
-from autotune.study.loop import identity
 from tests.fleet_cluster import Cluster, cluster
 from tests.integration.conftest import AUTOTUNE, Shop
 

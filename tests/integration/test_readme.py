@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from autotune.schema.study_spec import StudySpec
+from autotune.schema.loading import study_from_dict
 from autotune.schema.vocabulary import MODES
 from tests.integration.conftest import AUTOTUNE, Shop
 
@@ -56,7 +56,7 @@ def test_every_command_runs(demo: tuple[Shop, object], tmp_path: Path) -> None:
 
 def test_the_study_it_shows_is_one() -> None:
     (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    spec = StudySpec.from_dict(yaml.safe_load(block))
+    spec = study_from_dict(yaml.safe_load(block))
     assert {workload.mode for workload in spec.workloads} == set(MODES)
     assert len(spec.knob_choices_of("vllm")) == 2
 

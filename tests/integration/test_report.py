@@ -8,7 +8,8 @@ from mlflow import MlflowClient
 
 from autotune.cli import main
 from autotune.store.tracking.store import EXPERIMENT, Store
-from autotune.views.store_report import MOST_PANELS, report_study
+from autotune.views.store_report import MOST_PANELS
+from recommender.commands.report import report_study
 from tests.records import record
 
 HERE = "20260101-000000-abcdef"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from autotune.engines.knobs import engine_version
+from autotune.schema.configuration import identity
 from autotune.store.journal import read_journal
-from autotune.study.loop import identity
 
 pytestmark = pytest.mark.skipif(
     engine_version("hf") is None, reason="transformers is not installed"

@@ -12,7 +12,7 @@ import pytest
 from autotune.errors import EngineUnavailableError, TrialError
 from autotune.processes import end_group, members
 from autotune.runner.session import EngineSession
-from autotune.schema.study_spec import EngineConfig
+from autotune.schema.engine_config import EngineConfig
 
 
 def open_descriptors() -> set[str]:

@@ -11,7 +11,8 @@ import pytest
 
 from autotune.engines.knobs import engine_version
 from autotune.schema.record import RunRecord
-from autotune.schema.study_spec import Kept, Workload
+from autotune.schema.study_spec import Kept
+from autotune.schema.workload import Workload
 from autotune.store.journal import read_journal
 from tests.integration.studies import Follower, run, study_spec
 

@@ -10,7 +10,8 @@ from autotune.errors import StoreError
 from autotune.schema.record import RunRecord
 from autotune.store.cache import RecordCache
 from autotune.store.tracking.layout import KIND
-from autotune.store.tracking.store import EXPERIMENT, Store, redact
+from autotune.store.tracking.server import redact
+from autotune.store.tracking.store import EXPERIMENT, Store
 from tests.records import record
 
 FAILED = {

@@ -12,9 +12,8 @@ from mlflow import MlflowClient
 from autotune.cli import main
 from autotune.schema.vocabulary import OWN_SOURCE
 from autotune.store.tracking.store import Store
-from recommender.commands.context import load_predictor
 from recommender.features.encode import FEATURE_NAMES
-from recommender.surrogate.in_force import return_to_shipped, version_in_force
+from recommender.surrogate.in_force import load_predictor, return_to_shipped, version_in_force
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from recommender.training.registry import MODEL_NAME, PROMOTED_AT, REPLACED, ROLLED_BACK_AT
 from tests.records import record

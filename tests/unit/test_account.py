@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from autotune.schema.study_spec import Workload
+from autotune.schema.workload import Workload
 from autotune.store.cache import RecordCache
 from recommender.commands.explain import explain_recommendation
 from recommender.commands.recommend import advise
@@ -16,8 +16,7 @@ from recommender.recommendation.query import Query
 from recommender.recommendation.recommend import recommend
 from recommender.reports import ledger
 from recommender.reports.attribution import account_for
-from recommender.reports.explaining_view import explanation_view
-from recommender.reports.tables import recommendation_view
+from recommender.reports.tables import explanation_view, recommendation_view
 from recommender.surrogate.neighbours import learned_from, nearest_measured
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from recommender.training.fit import contributions, load_booster

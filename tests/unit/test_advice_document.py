@@ -11,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.cli import main
-from autotune.schema.study_spec import Slo, Workload
-from autotune.views.charts.model import Lines
+from autotune.schema.workload import Slo, Workload
+from autotune.views.charts.surrogate import Lines
 from autotune.views.pages.document import Figure
-from recommender.confirmation._confirm import confirm
-from recommender.confirmation._devices import Replay
-from recommender.recommendation.asking import recommend_line
-from recommender.recommendation.query import OBJECTIVES, Query
-from recommender.recommendation.recommend import Recommendation, recommend
+from recommender.commands.report import recommendation_document
+from recommender.confirmation.confirm import confirm
+from recommender.confirmation.devices import Replay
+from recommender.recommendation.query import OBJECTIVES, Query, recommend_line
+from recommender.recommendation.recommend import recommend
+from recommender.recommendation.recommendation import Recommendation
 from recommender.reports import ledger
 from recommender.reports.charts import proof_figures
-from recommender.reports.document import advice_document
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.records import record
 
@@ -77,7 +77,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recommendation, str]
 
 def test_an_unconfirmed_one_has_every_section(made: tuple[Recommendation, str]) -> None:
     recommendation, uri = made
-    document = advice_document(recommendation.recommendation_id, uri)
+    document = recommendation_document(recommendation.recommendation_id, uri)
     text = "\n".join(block for block in document.blocks if isinstance(block, str))
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [
         "What was asked", "The answer", "Why", "Proof", "How to deploy it", "How to repeat it",

@@ -12,14 +12,16 @@ from autotune.schema.record import RunRecord
 from autotune.store.cache import RecordCache
 from autotune.views.charts import png
 from autotune.views.pages.document import Figure
-from recommender.confirmation._confirm import confirm
-from recommender.confirmation._devices import Replay
+from recommender.commands.report import read_ledger
+from recommender.confirmation.confirm import confirm
+from recommender.confirmation.devices import Replay
 from recommender.confirmation.result import Confirmation
 from recommender.recommendation.query import Query
-from recommender.recommendation.recommend import Recommendation, recommend
+from recommender.recommendation.recommend import recommend
+from recommender.recommendation.recommendation import Recommendation
 from recommender.reports import ledger
-from recommender.reports.ledger_entry import entry_of
-from recommender.reports.ledger_summary import advice_blocks, read_ledger
+from recommender.reports.ledger import entry_of
+from recommender.reports.ledger_summary import ledger_blocks
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.records import record
 
@@ -132,7 +134,7 @@ def test_an_empty_store_is_one_sentence(tmp_path: Path) -> None:
     kept = read_ledger(uri)
     assert "No recommendation was confirmed yet" in kept.markdown
     assert kept.to_dict()["entries"] == []
-    assert advice_blocks(uri) == [kept.markdown]
+    assert ledger_blocks(read_ledger(uri)) == [kept.markdown]
 
 
 def test_the_ledger_is_read_from_the_files_beside_the_store(
@@ -164,7 +166,7 @@ def test_the_last_ten_are_told_apart(confirmed: Confirmation, uri: str, tmp_path
 
 
 def test_the_blocks_end_with_a_picture(uri: str) -> None:
-    _, figure = advice_blocks(uri)
+    _, figure = ledger_blocks(read_ledger(uri))
     assert isinstance(figure, Figure)
     assert "inside the 90 % interval" in figure.chart.alt
     assert png.render(figure.chart).startswith(b"\x89PNG")

@@ -8,7 +8,7 @@ import autotune
 import recommender
 from autotune.errors import InvalidConfigError, UnknownGpuError
 from autotune.study.result import StudyResult
-from recommender.recommendation.recommend import Recommendation
+from recommender.recommendation.recommendation import Recommendation
 from tests.records import record
 
 MODEL = "meta-llama/Llama-3.1-8B"
@@ -31,7 +31,7 @@ def made(uri: str) -> Recommendation:
 
 
 def test_the_functions_stay_in_front_of_the_modules_of_their_names() -> None:
-    from recommender.confirmation._confirm import confirm
+    from recommender.confirmation.confirm import confirm
     from recommender.recommendation.recommend import recommend
 
     assert recommender.recommend is not recommend

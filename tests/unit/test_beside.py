@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from autotune.schema.record import RunRecord
-from autotune.schema.study_spec import Workload
+from autotune.schema.workload import Workload
 from autotune.store.cache import RecordCache
 from recommender.commands.context import open_context
 from recommender.commands.recommend import advise
-from recommender.recommendation.recommend import Recommendation
-from recommender.surrogate.beside import MOST, beside
+from recommender.recommendation.recommendation import Recommendation
+from recommender.surrogate.evidence import MOST, beside
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.records import record
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.schema.record import Configuration
+from autotune.schema.configuration import Configuration
 from recommender.decision.certificate import (
     RELATIVE_WIDTH,
     Certificate,
@@ -16,8 +16,7 @@ from recommender.decision.certificate import (
 )
 from recommender.features.table import collect
 from recommender.surrogate.gaussian_process import Hyper, cells_of, joint_covariance, posterior
-from recommender.surrogate.joint import correlation
-from recommender.surrogate.predictor import PRETRAINED, Predictor
+from recommender.surrogate.predictor import PRETRAINED, Predictor, correlation
 from tests.beliefs import believed
 from tests.records import record
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from recommender.commands.context import CHAMPION, surrogate_directory
 from recommender.surrogate.in_force import (
+    CHAMPION,
     changing,
     put_in_force,
     return_to_shipped,
+    surrogate_directory,
     version_in_force,
 )
 from recommender.surrogate.predictor import PRETRAINED

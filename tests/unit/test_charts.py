@@ -6,7 +6,6 @@ import pytest
 
 from autotune.views.charts import png
 from autotune.views.charts.interactive import figure_json
-from autotune.views.charts.judgement import Told, predicted_and_measured, regret_lines, residuals
 from autotune.views.charts.landscape import (
     Place,
     cost_lines,
@@ -17,7 +16,15 @@ from autotune.views.charts.landscape import (
     speed_lines,
     speed_map,
 )
-from autotune.views.charts.model import Boxes, HeatMap, Lines
+from autotune.views.charts.surrogate import (
+    Boxes,
+    HeatMap,
+    Lines,
+    Told,
+    predicted_and_measured,
+    regret_lines,
+    residuals,
+)
 from tests.records import record
 
 ROWS = [

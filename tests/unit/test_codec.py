@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from autotune.errors import InvalidRecordError
 from autotune.schema.codec import from_csv_row, from_json_line, to_csv, to_json_line
-from autotune.schema.record import METRIC_FIELDS, RECORD_FIELDS, RunRecord
+from autotune.schema.record import RECORD_FIELDS, RunRecord
+from autotune.schema.vocabulary import METRIC_FIELDS
 from tests.strategies import run_records
 
 GOOD = {

@@ -6,10 +6,11 @@ import pytest
 
 from autotune.errors import InvalidConfigError
 from autotune.schema.record import RunRecord
-from recommender.confirmation._confirm import confirm
-from recommender.confirmation._devices import Replay
+from recommender.confirmation.confirm import confirm
+from recommender.confirmation.devices import Replay
 from recommender.recommendation.query import Query
-from recommender.recommendation.recommend import Recommendation, recommend
+from recommender.recommendation.recommend import recommend
+from recommender.recommendation.recommendation import Recommendation
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from research.reference.landscapes import REFERENCE, reference_landscapes
 from tests.records import record

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import InvalidRecordError, UsageError
+from autotune.importers.base import ImportOptions
+from autotune.importers.formats import detect
 from autotune.importers.readers.published.aiconfigurator import closed_loop_throughput
 from autotune.importers.readers.published.llm_inference_bench import throughputs
 from autotune.importers.rows import measure, number
-from autotune.importers.run import ImportOptions, detect, locate, read_file
+from autotune.importers.run import locate, read_file
 from tests.contract.importer_cases import (
     CLIENT,
     LLAMA,

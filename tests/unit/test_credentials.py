@@ -4,7 +4,7 @@ import pytest
 
 from autotune.errors import InvalidConfigError
 from autotune.runner.environment import is_secret, scrub, without_secrets
-from autotune.schema.study_spec import EngineConfig
+from autotune.schema.engine_config import EngineConfig
 
 SECRET = (
     *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"),

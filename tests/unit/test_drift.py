@@ -3,7 +3,7 @@
 import pytest
 
 from autotune.schema.record import RunRecord
-from recommender.recommendation import drift
+from recommender.recommendation import explanation as drift
 from tests.records import record
 
 

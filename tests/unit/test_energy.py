@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.catalog.gpus import load_gpus
-from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
 from recommender.features.roofline import CONSTANTS
 from recommender.features.table import collect
 from recommender.surrogate.energy import (

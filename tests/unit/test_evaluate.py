@@ -8,8 +8,7 @@ from landscapes import MODELS, synthetic_runs
 from autotune.errors import InvalidConfigError, SurrogateError
 from recommender.evaluation.backtest import METHODS, evaluate, known_runs
 from recommender.evaluation.protocols import cases_of, hides, popular_cell, principal_cells
-from recommender.evaluation.replay import kept_index
-from recommender.evaluation.tpe import tpe_order
+from recommender.evaluation.replay import kept_index, tpe_order
 
 RUNS = synthetic_runs()
 KEYS = {

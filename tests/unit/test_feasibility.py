@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.schema.record import Configuration
+from autotune.schema.configuration import Configuration
 from recommender.features.table import collect
 from recommender.surrogate.feasibility import PRIOR, probability
 

@@ -6,7 +6,7 @@ import pytest
 from autotune.catalog.gpus import load_gpus
 from autotune.catalog.models import catalogue_names
 from autotune.errors import UnknownGpuError, UnknownModelError
-from autotune.schema.record import Configuration
+from autotune.schema.configuration import Configuration
 from recommender.features.encode import FEATURE_NAMES, encode
 from recommender.features.spec_sheets import kv_format, weight_format
 from recommender.features.table import COLUMNS, collect

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.file_names import file_name
+from autotune.files import file_name
 
 
 @given(st.text(max_size=300))

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autotune.schema.configuration import Identity, identity
+from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import RunRecord
-from autotune.schema.study_spec import EngineConfig, StudySpec
+from autotune.schema.study_spec import StudySpec
 from autotune.store.journal import open_journal
 from autotune.study.fleet.study import MOST_LOSSES, FleetStudy, Outcome, Seat
-from autotune.study.loop import identity
 from autotune.study.planning import Planned, start_for
-from autotune.study.remaining import Identity
 from autotune.study.strategies import create_strategy
 from tests.plans import GPU, MODEL, Quiet, Recorded, engine, planned
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.training.holdouts import MAX_FOLDS, held_out_groups
+from recommender.training.folds import MAX_FOLDS, held_out_groups
 from tests.records import record
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import InvalidRecordError
+from autotune.importers.formats import detect
 from autotune.importers.readers.published.infpop import SOURCE, read
-from autotune.importers.run import detect, read_file
+from autotune.importers.run import read_file
 from tests.shared_data import INFPOP, needs_infpop
 
 HEADER = ",model,engine,nrGPUs,batchSize,throughput,errors_l\n"

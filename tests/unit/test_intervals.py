@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.schema.record import Configuration
+from autotune.schema.configuration import Configuration
 from recommender.features.table import collect
 from recommender.surrogate.gaussian_process import Hyper, cells_of, oddness, posterior, winsorized
 from recommender.surrogate.intervals import WITHOUT_EVIDENCE, conformal_quantile, coverage, doubt

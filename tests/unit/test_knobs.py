@@ -6,8 +6,8 @@ import pytest
 
 from autotune.engines.knobs import check_knobs, engine_version, require_engine, vllm_knobs
 from autotune.errors import EngineUnavailableError, InvalidConfigError
-from autotune.schema.record import Knob
-from autotune.schema.study_spec import EngineConfig
+from autotune.schema.configuration import Knob
+from autotune.schema.engine_config import EngineConfig
 
 needs_vllm = pytest.mark.skipif(engine_version("vllm") is None, reason="vLLM is not installed")
 needs_hf = pytest.mark.skipif(engine_version("hf") is None, reason="transformers is not installed")

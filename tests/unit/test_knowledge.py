@@ -2,7 +2,7 @@
 
 import pytest
 
-from autotune.schema.record import Configuration
+from autotune.schema.configuration import Configuration
 from recommender.surrogate.evidence import gather
 from recommender.surrogate.intervals import (
     ALONE,

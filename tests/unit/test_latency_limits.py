@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.schema.study_spec import Slo
-from recommender.recommendation.latency import chance_measured, chance_within, excess, misses
+from autotune.schema.workload import Slo
+from recommender.recommendation.objectives import chance_measured, chance_within, excess, misses
 from recommender.surrogate.predictor import Prediction
 from tests.records import record
 

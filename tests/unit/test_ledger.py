@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import InvalidConfigError
-from autotune.schema.study_spec import Slo
+from autotune.schema.workload import Slo
 from autotune.store.tracking.store import Store
 from recommender.recommendation.query import Query
-from recommender.recommendation.recommend import Recommendation, recommend
+from recommender.recommendation.recommend import recommend
+from recommender.recommendation.recommendation import Recommendation
 from recommender.reports import ledger
 from recommender.reports.tracking import RECOMMENDATION, log_pending
 from recommender.surrogate.predictor import PRETRAINED, Predictor

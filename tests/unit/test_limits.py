@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from autotune.schema.limits import best_of, describe_limits, meets, score
-from autotune.schema.study_spec import Slo
+from autotune.schema.workload import Slo, best_of, describe_limits, meets, score
 from autotune.study.result import StudyResult
 from tests.records import record
 

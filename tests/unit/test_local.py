@@ -8,12 +8,13 @@ from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import find_model
 from autotune.runner.runner import Start
 from autotune.schema.record import RunRecord
-from autotune.schema.study_spec import Workload
-from recommender.confirmation._confirm import confirm
+from autotune.schema.workload import Workload
+from recommender.confirmation.confirm import confirm
 from recommender.confirmation.devices import LocalDevice, largest_batch
 from recommender.recommendation.candidates import enumerate_configurations
 from recommender.recommendation.query import Query
-from recommender.recommendation.recommend import Recommendation, recommend
+from recommender.recommendation.recommend import recommend
+from recommender.recommendation.recommendation import Recommendation
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.records import record
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.catalog.compatibility import DTYPE_BYTES
 from autotune.catalog.gpus import find_gpu, load_gpus
 from autotune.catalog.memory import (
-    DTYPE_BYTES,
     MemoryPlan,
     activation_bytes,
     kv_bytes_per_sequence,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.schema.study_spec import Slo
+from autotune.schema.workload import Slo
 from recommender.recommendation.candidates import Candidate
 from recommender.recommendation.migration import Migration, judge
 from recommender.recommendation.query import Query

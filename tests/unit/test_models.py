@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from autotune.catalog.architecture.profile import profile_from_config
 from autotune.catalog.models import (
     catalogue_names,
     find_model,
     load_models,
     load_profile_dir,
     model_config,
-    profile_from_config,
 )
 from autotune.errors import InvalidModelConfigError, UnknownModelError
 

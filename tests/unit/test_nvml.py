@@ -2,7 +2,7 @@
 
 import pytest
 
-from autotune.catalog.nvml import visible_devices
+from autotune.catalog.gpus import visible_devices
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from autotune.catalog.gpus import load_gpus
 from autotune.catalog.models import catalogue_names
-from autotune.schema.record import Configuration
-from recommender.features.offload import gap_gb, layer_bytes, outside_bytes
+from autotune.schema.configuration import Configuration
+from recommender.features.placement import gap_gb, layer_bytes, outside_bytes
 from recommender.features.table import Facts, collect
 
 GB = 2.0**30

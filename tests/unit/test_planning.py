@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from autotune.catalog.compatibility import check_split
-from autotune.catalog.defaults import default_batch_size
+from autotune.catalog.compatibility import check_split, default_batch_size
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import find_model
 from autotune.engines.knobs import engine_version
 from autotune.errors import InvalidConfigError
 from autotune.schema.engine_config import EngineConfig
-from autotune.schema.study_spec import Kept, StudySpec, Workload
+from autotune.schema.study_spec import Kept, StudySpec
+from autotune.schema.workload import Workload
 from autotune.study.planning import Planned, plan, start_for
 
 needs_hf = pytest.mark.skipif(engine_version("hf") is None, reason="transformers is not installed")

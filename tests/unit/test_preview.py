@@ -8,9 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from autotune.cli import main
+from autotune.schema.loading import study_from_dict, study_from_options
 from autotune.schema.record import RunRecord
-from autotune.schema.study_options import study_from_options
-from autotune.schema.study_spec import StudySpec
 from autotune.store.journal import open_journal
 from autotune.study.planning import plan_anywhere
 from autotune.study.preview import memory_of, preview
@@ -20,7 +19,7 @@ MODEL = "codellama/CodeLlama-34b-hf"
 
 
 def _spec(**other):
-    return StudySpec.from_dict(
+    return study_from_dict(
         {"model": MODEL, "engines": "hf", "gpu": "A100-80GB", "batch_sizes": "1:256",
          "exhaustive": True, "dtype": "bfloat16", **other}
     )  # fmt: skip

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import InvalidConfigError, UnknownGpuError
-from recommender.recommendation.costs import dollars_per_mtok, gather_prices
+from recommender.recommendation.objectives import dollars_per_mtok, gather_prices
 
 
 def test_two_gpus_at_3_dollars_and_1000_tokens_a_second() -> None:

@@ -4,9 +4,11 @@ import time
 
 import pytest
 
-from autotune.schema.study_spec import EngineConfig, Slo
+from autotune.schema.engine_config import EngineConfig
+from autotune.schema.workload import Slo
+from autotune.views.display import counting
 from autotune.views.live import GpuGauge, LiveProgress, counter, describe_seconds
-from autotune.views.progress import StudyProgress, counting
+from autotune.views.progress import StudyProgress
 from tests.records import record
 
 CONFIG = EngineConfig(

@@ -10,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.engines.base import Load
-from autotune.engines.prompts.code import code_completion
 from autotune.engines.prompts.files import resolve_prompts, split_words
-from autotune.engines.prompts.load import LoadMaker, draw_lengths, random_prompt
+from autotune.engines.prompts.synthetic import (
+    LoadMaker,
+    code_completion,
+    draw_lengths,
+    random_prompt,
+)
 from autotune.errors import InvalidConfigError
 from autotune.schema.workload import Workload
 

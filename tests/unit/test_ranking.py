@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import InvalidConfigError
-from autotune.schema.study_spec import Slo
+from autotune.schema.workload import Slo
 from recommender.recommendation.candidates import Candidate
-from recommender.recommendation.deployment import deploy
 from recommender.recommendation.query import OBJECTIVES, Query
-from recommender.recommendation.ranking import amount, describe, prefer_kept, rank, score
+from recommender.recommendation.ranking import amount, deploy, describe, prefer_kept, rank, score
 from tests.candidates import candidate
 
 

@@ -16,12 +16,12 @@ from autotune.errors import (
     NothingFitsError,
     UnknownGpuError,
 )
-from autotune.schema.study_spec import Slo, Workload
-from recommender.recommendation.candidates import enumerate_configurations
+from autotune.schema.workload import Slo, Workload
+from recommender.recommendation.candidates import command, enumerate_configurations
 from recommender.recommendation.evaluate_candidates import price
-from recommender.recommendation.launching import command
 from recommender.recommendation.query import Query
-from recommender.recommendation.recommend import rank, recommend
+from recommender.recommendation.ranking import rank
+from recommender.recommendation.recommend import recommend
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.candidates import candidate
 from tests.records import record

@@ -7,13 +7,9 @@ import pytest
 from hypothesis import given
 
 from autotune.errors import InvalidRecordError
-from autotune.schema.record import (
-    CONFIGURATION_FIELDS,
-    METRIC_FIELDS,
-    RECORD_FIELDS,
-    RunRecord,
-    configuration_from_dict,
-)
+from autotune.schema.configuration import CONFIGURATION_FIELDS
+from autotune.schema.record import RECORD_FIELDS, RunRecord, configuration_from_dict
+from autotune.schema.vocabulary import METRIC_FIELDS
 from tests.strategies import run_records
 
 GOOD: dict[str, Any] = {

@@ -9,8 +9,8 @@ import pytest
 from autotune.errors import InvalidRecordError
 from autotune.schema.codec import to_json_line
 from autotune.schema.record import RunRecord
-from recommender.confirmation._confirm import confirm
-from recommender.confirmation._devices import Replay
+from recommender.confirmation.confirm import confirm
+from recommender.confirmation.devices import Replay
 from recommender.recommendation.recommend import recommend
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from research.reference.gpu_time import (

@@ -11,7 +11,8 @@ import pytest
 from autotune.catalog.gpus import load_gpus
 from autotune.catalog.models import catalogue_names
 from autotune.errors import SurrogateError
-from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
 from autotune.schema.vocabulary import OWN_SOURCE
 from recommender.surrogate.artifact import META_FILE, read_surrogate
 from recommender.surrogate.predictor import PRETRAINED, Predictor

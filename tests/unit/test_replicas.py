@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.schema.record import Configuration
+from autotune.schema.configuration import Configuration
 from recommender.evaluation.protocols import scorable
-from recommender.features.replicas import (
+from recommender.features.placement import (
     busy_replicas,
     one_replica,
     replicas_of,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from autotune.catalog.gpus import find_gpu, load_gpus
 from autotune.catalog.models import catalogue_names, find_model
-from autotune.schema.record import Configuration
+from autotune.schema.configuration import Configuration
 from recommender.features.roofline import (
     BOTTLENECKS,
     CONSTANTS,

@@ -6,7 +6,8 @@ import zlib
 
 import pytest
 
-from autotune.schema.record import CONFIGURATION_FIELDS, METRIC_FIELDS
+from autotune.schema.configuration import CONFIGURATION_FIELDS
+from autotune.schema.vocabulary import METRIC_FIELDS
 from autotune.store.tracking.saved_views import VIEWS, View, address, furnishing
 
 

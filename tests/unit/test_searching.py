@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from autotune.schema.record import Configuration, RunRecord
-from autotune.schema.study_spec import Slo, StudySpec
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
+from autotune.schema.study_spec import StudySpec
+from autotune.schema.workload import Slo
 from autotune.study.planning import Planned
 from recommender.commands.search import SurrogateSearch, gain
 from recommender.surrogate.predictor import PRETRAINED, Prediction, Predictor

@@ -8,15 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.errors import InvalidConfigError, UsageError
-from autotune.schema.study_spec import (
-    EngineConfig,
-    Kept,
-    MeasurePolicy,
-    Slo,
-    StudySpec,
-    Workload,
-    parse_counts,
-)
+from autotune.schema.engine_config import EngineConfig
+from autotune.schema.loading import study_from_dict
+from autotune.schema.study_spec import Kept, StudySpec
+from autotune.schema.validation import parse_counts
+from autotune.schema.workload import MeasurePolicy, Slo, Workload
 
 counts = st.integers(min_value=1, max_value=10**9 - 1)
 
@@ -78,7 +74,7 @@ def test_any_text_is_counts_or_refused(text: str) -> None:
 
 
 def test_a_study_file_may_write_lists_as_one_value() -> None:
-    spec = StudySpec.from_dict(
+    spec = study_from_dict(
         {
             "model": "m",
             "engines": "vllm,hf",
@@ -149,13 +145,13 @@ def test_a_study_file_may_write_lists_as_one_value() -> None:
 )
 def test_a_study_that_cannot_be_meant_is_refused_by_name(data: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        StudySpec.from_dict(data if "model" in data or not data else {"model": "m"} | data)
+        study_from_dict(data if "model" in data or not data else {"model": "m"} | data)
 
 
 @pytest.mark.parametrize("data", [None, 3, "model: m", ["model"]])
 def test_a_study_that_is_no_mapping_is_refused(data: Any) -> None:
     with pytest.raises(InvalidConfigError, match="expected a mapping"):
-        StudySpec.from_dict(data)
+        study_from_dict(data)
 
 
 JUNK = st.recursive(
@@ -170,7 +166,7 @@ JUNK = st.recursive(
 @given(st.dictionaries(st.sampled_from(list(StudySpec.__dataclass_fields__)), JUNK))
 def test_any_study_file_becomes_a_study_or_is_refused(data: dict[str, Any]) -> None:
     try:
-        spec = StudySpec.from_dict(data)
+        spec = study_from_dict(data)
     except UsageError:
         return
     assert spec.batch_sizes
@@ -184,7 +180,7 @@ def test_any_study_file_becomes_a_study_or_is_refused(data: dict[str, Any]) -> N
     ],
 )
 def test_each_engine_gets_its_own_knobs_and_the_shared_ones(knobs: dict[str, Any]) -> None:
-    spec = StudySpec.from_dict({"model": "m", "knobs": knobs})
+    spec = study_from_dict({"model": "m", "knobs": knobs})
     assert spec.knobs_of("vllm") == {"enforce_eager": True, "shared": 1}
     assert spec.knobs_of("hf") == {"device_map": "auto", "shared": 1}
 
@@ -200,7 +196,7 @@ def test_a_knob_that_an_option_sets_is_refused_with_the_option(knob: str, option
 
 def test_alternatives_of_knobs_are_crossed() -> None:
     knobs = {"vllm": {"a": [1, 2], "c": [True, False]}, "hf.a": 3, "b": "x"}
-    spec = StudySpec.from_dict({"model": "m", "knobs": knobs})
+    spec = study_from_dict({"model": "m", "knobs": knobs})
     assert spec.knob_choices_of("vllm") == [
         {"b": "x", "a": a, "c": c} for a, c in itertools.product((1, 2), (True, False))
     ]
@@ -220,7 +216,7 @@ def test_alternatives_of_knobs_are_crossed() -> None:
     ],
 )
 def test_the_kept_configuration_is_read(text: Any, kept: Kept) -> None:
-    assert StudySpec.from_dict({"model": "m", "kept": text}).kept == kept
+    assert study_from_dict({"model": "m", "kept": text}).kept == kept
 
 
 def test_what_records_say_of_the_search_leaves_out_budgets_that_are_not_set() -> None:

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from autotune.errors import InvalidConfigError
-from autotune.schema.record import Configuration
-from autotune.schema.study_spec import Slo, StudySpec
+from autotune.schema.configuration import Configuration, identity
+from autotune.schema.loading import study_from_dict
+from autotune.schema.study_spec import StudySpec
+from autotune.schema.workload import Slo
 from autotune.study.planning import Planned
-from autotune.study.remaining import identity
 from autotune.study.strategies import create_strategy
 from tests.plans import MODEL, Landscape, Recorded, drive, engine, planned
 
@@ -170,4 +171,4 @@ def test_only_tpe_needs_optuna_and_says_what_to_install() -> None:
 def test_a_search_works_on_one_workload(strategy: str) -> None:
     data = {"model": "m", "strategy": strategy, "workloads": [{"input_len": 8}, {"input_len": 9}]}
     with pytest.raises(InvalidConfigError, match=r"2 workloads.*grid"):
-        StudySpec.from_dict(data)
+        study_from_dict(data)

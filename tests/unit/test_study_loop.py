@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.schema.record import Configuration, RunRecord
-from autotune.schema.study_spec import StudySpec, Workload
+from autotune.schema.configuration import Configuration, identity
+from autotune.schema.record import RunRecord
+from autotune.schema.study_spec import StudySpec
+from autotune.schema.workload import Workload
 from autotune.store.journal import open_journal
-from autotune.study.budget import Budget
-from autotune.study.remaining import identity
+from autotune.study.loop import Budget
 from tests.plans import (
     MODEL,
     WORKLOAD,

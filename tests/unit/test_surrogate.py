@@ -13,7 +13,8 @@ from landscapes import synthetic_runs
 from autotune.catalog.gpus import load_gpus
 from autotune.catalog.models import catalogue_names
 from autotune.errors import SurrogateError, UnknownGpuError
-from autotune.schema.record import Configuration, RunRecord
+from autotune.schema.configuration import Configuration
+from autotune.schema.record import RunRecord
 from recommender.features.roofline import BOTTLENECKS
 from recommender.surrogate.artifact import META_FILE, TREES_FILE
 from recommender.surrogate.predictor import PRETRAINED, Predictor

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.schema.record import Configuration
-from autotune.schema.study_spec import Workload
+from autotune.schema.configuration import Configuration
+from autotune.schema.workload import Workload
 from autotune.study.pruning import flat_from
 from tests.plans import Landscape, Quiet, Recorded, drive, engine, planned
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autotune.catalog.architecture.families import ENCODER_DECODERS, FAMILIES
-from autotune.catalog.architecture.keys import Config, optional_int, text_config
-from autotune.catalog.architecture.layers import recurrent_state_elements
-from autotune.catalog.architecture.parameters import count_parameters
+from autotune.catalog.architecture.families import (
+    ENCODER_DECODERS,
+    FAMILIES,
+    Config,
+    optional_int,
+    text_config,
+)
+from autotune.catalog.architecture.layers import count_parameters, recurrent_state_elements
 from autotune.catalog.architecture.shape import FULL, SLIDING, Shape, read_shape
 from autotune.errors import InvalidModelConfigError
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-from autotune.catalog.architecture.keys import Config, optional_int, required_int
+from autotune.catalog.architecture.families import Config, optional_int, required_int
 from autotune.errors import InvalidModelConfigError
 
 FULL, SLIDING, RECURRENT, NONE = "full", "sliding", "recurrent", "none"

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from autotune.schema.record import CONFIGURATION_FIELDS, METRIC_FIELDS, RunRecord
+from autotune.schema.configuration import CONFIGURATION_FIELDS
+from autotune.schema.record import RunRecord, short_name
 from autotune.schema.study_spec import SEARCH_SETTINGS
+from autotune.schema.vocabulary import METRIC_FIELDS
 
 KIND, RECORD_ID, STUDY_ID = "autotune.kind", "autotune.record_id", "autotune.session_id"
 DOCUMENT_ID = "autotune.document_id"
@@ -35,11 +37,6 @@ class Source:
     digest: str
     context: str
     profile: Mapping[str, Any] = field(default_factory=dict)
-
-
-def short_name(model: str) -> str:
-    """Return a model's name without its organisation."""
-    return model.rpartition("/")[2]
 
 
 def run_name(record: RunRecord) -> str:

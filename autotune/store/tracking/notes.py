@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autotune.schema.limits import best_of
 from autotune.schema.record import RunRecord
+from autotune.schema.workload import best_of
 from autotune.store.tracking.layout import Source
 from autotune.views.pages.document import inline, table
 from autotune.views.study_report import limits_of

@@ -1,4 +1,4 @@
-"""What a host of the fleet does when it is asked: run on a bench, and tell of it.
+"""What a host of the fleet does when it is asked: run on a runner, and tell of it.
 
 Our own exceptions do not all survive the way between processes; what they say does.
 """
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autotune.errors import AutotuneError, UsageError
-from autotune.runner.runner import Bench, BenchSettings, Start, tail_path
+from autotune.runner.runner import RunnerSettings, Start, TrialRunner, tail_path
 from autotune.schema.codec import to_json_line
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.workload import Workload
+from autotune.study.loop import run_twice
 from autotune.study.planning import Planned
-from autotune.study.trying import run_twice
 
 
 class Told(NamedTuple):
@@ -36,25 +36,25 @@ class Refusal(NamedTuple):
 
 
 class Host:
-    """What an actor does: a bench on its host."""
+    """What an actor does: a runner on its host."""
 
-    def __init__(self, settings: BenchSettings) -> None:
+    def __init__(self, settings: RunnerSettings) -> None:
         log_dir = Path(tempfile.mkdtemp(prefix="autotune-fleet-"))
         self._settings = dataclasses.replace(settings, log_dir=log_dir)
-        self._bench = Bench(self._settings, _Nobody())
-        self._bench.__enter__()
+        self._runner = TrialRunner(self._settings, _Nobody())
+        self._runner.__enter__()
 
     def is_up(self) -> bool:
-        """Answer once there is a bench."""
+        """Answer once there is a runner."""
         return True
 
     def run(self, item: Planned, part: Sequence[Planned]) -> Told | Refusal:
         """Run a configuration of a study."""
-        return self._tell(run_twice, self._bench, item, part)
+        return self._tell(run_twice, self._runner, item, part)
 
     def run_one(self, start: Start, workload: Workload, batch_size: int) -> Told | Refusal:
         """Run a configuration."""
-        return self._tell(self._bench.run, start, workload, batch_size)
+        return self._tell(self._runner.run, start, workload, batch_size)
 
     def _tell(self, run: Any, *arguments: Any) -> Told | Refusal:
         begin = time.monotonic()
@@ -67,7 +67,7 @@ class Host:
 
 
 class _Nobody:
-    """Listens to a bench whose runs are told elsewhere."""
+    """Listens to a runner whose runs are told elsewhere."""
 
     def engine_starting(self, config: EngineConfig) -> None:
         """Nobody asks."""

@@ -20,8 +20,9 @@ from autotune.catalog.gpus import detect_cpu, detect_gpus, find_gpu
 from autotune.catalog.models import is_model_directory
 from autotune.engines.knobs import installed_engines
 from autotune.errors import FleetError, UnknownGpuError, UsageError
-from autotune.runner.runner import BenchSettings, Start, tail_path
+from autotune.runner.runner import RunnerSettings, Start, tail_path
 from autotune.schema.codec import from_json_line
+from autotune.schema.configuration import Identity
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
@@ -29,7 +30,6 @@ from autotune.schema.workload import Workload
 from autotune.study.fleet.host import Host, Refusal, Told, seeing_all
 from autotune.study.fleet.study import Outcome, Seat
 from autotune.study.planning import Planned, plan
-from autotune.study.remaining import Identity
 
 LOCAL = "local"
 _RESOURCE, _ACCELERATOR = "gpu:", "accelerator_type:"
@@ -121,7 +121,7 @@ class RayFleet:
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
-        self._settings: BenchSettings | None = None
+        self._settings: RunnerSettings | None = None
 
     def kinds(self) -> list[Kind]:
         """Return what the living hosts have, an entry a host and kind."""
@@ -171,7 +171,7 @@ class RayFleet:
         found: tuple[str, ...] = self._on(self.kind(gpu), installed_engines)
         return found
 
-    def measure_with(self, settings: BenchSettings) -> None:
+    def measure_with(self, settings: RunnerSettings) -> None:
         """Set how the runs of seats that are opened from now on are done."""
         self._settings = settings
 
@@ -239,7 +239,7 @@ class RaySeat:
         return Outcome(record=self._record(told), seconds=told.seconds)
 
     def run(self, start: Start, workload: Workload, batch_size: int) -> RunRecord:
-        """Run one configuration to its end, as a bench does.
+        """Run one configuration to its end, as a runner does.
 
         Raises:
             FleetError: When its host refuses, or is lost meanwhile.

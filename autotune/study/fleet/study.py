@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from autotune.schema.configuration import Identity, start_of
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import RunRecord
-from autotune.study.budget import Budget
-from autotune.study.loop import Listener, Study
-from autotune.study.outlook import Outlook
+from autotune.study.loop import Budget, Listener, Study
 from autotune.study.planning import Planned
-from autotune.study.remaining import Identity, start_of
+from autotune.study.remaining import Outlook
 
 MOST_LOSSES = 3
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.schema.record import RunRecord
-from autotune.views.irregularity import irregularity, landscape_table
-from autotune.views.landscapes import Landscape
+from autotune.views.landscapes import Landscape, irregularity, landscape_table
 from research.paper.findings import (
     DIRECTIONS,
     Direction,

@@ -11,7 +11,7 @@ from autotune.schema.record import RunRecord
 from recommender.confirmation.devices import largest_batch
 from recommender.confirmation.result import Confirmation
 from recommender.evaluation.protocols import score
-from recommender.evaluation.tpe import case_of, tpe_order
+from recommender.evaluation.replay import case_of, tpe_order
 from research.reference.landscapes import ReferenceLandscape
 
 

@@ -7,11 +7,11 @@ from typing import Final
 
 from autotune.errors import InvalidRecordError
 from autotune.schema.record import RunRecord
-from autotune.schema.study_spec import Workload
+from autotune.schema.workload import Workload
 from autotune.store.journal import read_journal
 from recommender.evaluation.protocols import score
 from recommender.recommendation.query import Query
-from recommender.surrogate.beside import beside
+from recommender.surrogate.evidence import beside
 
 REFERENCE: Final = Path(__file__).parents[3] / "mlruns" / "reference"
 _CONFIRMED: Final = REFERENCE / "confirmed"

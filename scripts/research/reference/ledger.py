@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from autotune.schema.record import RunRecord
 from recommender.recommendation.candidates import Candidate
-from recommender.recommendation.recommend import Recommendation, recommend
+from recommender.recommendation.recommend import recommend
+from recommender.recommendation.recommendation import Recommendation
 from recommender.surrogate.predictor import Prediction, Predictor
 from research.reference.landscapes import ReferenceLandscape
 from research.reference.left_out import LeftOut

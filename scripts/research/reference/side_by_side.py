@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from recommender.confirmation._confirm import confirm
-from recommender.confirmation._devices import Replay
+from recommender.confirmation.confirm import confirm
+from recommender.confirmation.devices import Replay
 from recommender.recommendation.recommend import recommend
 from recommender.surrogate.predictor import Predictor
 from research.reference.landscapes import Cell, ReferenceLandscape

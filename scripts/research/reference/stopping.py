@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from autotune.schema.record import RunRecord
-from recommender.confirmation._confirm import confirm
-from recommender.confirmation._devices import Replay
-from recommender.recommendation.recommend import Recommendation
+from recommender.confirmation.confirm import confirm
+from recommender.confirmation.devices import Replay
+from recommender.recommendation.recommendation import Recommendation
 from recommender.surrogate.predictor import Predictor
 from research.reference.gpu_time import confirmation_gpu_s, grid_gpu_s
 from research.reference.landscapes import ReferenceLandscape

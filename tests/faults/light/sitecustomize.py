@@ -21,7 +21,7 @@ class LightEngineFinder(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != "autotune.engines.hf.pipeline.pipeline":
+        if name != "autotune.engines.hf.pipeline":
             return None
         return importlib.util.spec_from_file_location(name, _ENGINE)
 

@@ -12,9 +12,20 @@ from typing import Any, Final
 
 from autotune.errors import InvalidRecordError
 from autotune.importers.base import ImportOptions, ImportResult, Place
-from autotune.importers.names import arrival_knobs, gpu_name, model_name
 from autotune.importers.plausibility import IN_FLIGHT, REQUESTS
-from autotune.importers.rows import Row, at, collect, count, files_of, json_rows, measure, number
+from autotune.importers.rows import (
+    Row,
+    arrival_knobs,
+    at,
+    collect,
+    count,
+    files_of,
+    gpu_name,
+    json_rows,
+    measure,
+    model_name,
+    number,
+)
 from autotune.importers.signatures import Signature
 from autotune.schema.record import RunRecord
 

@@ -15,8 +15,18 @@ from typing import Any, Final
 
 from autotune.errors import InvalidRecordError
 from autotune.importers.base import ImportOptions, ImportResult, Place
-from autotune.importers.names import gpu_name, model_name
-from autotune.importers.rows import Row, at, collect, count, files_of, json_rows, measure, text
+from autotune.importers.rows import (
+    Row,
+    at,
+    collect,
+    count,
+    files_of,
+    gpu_name,
+    json_rows,
+    measure,
+    model_name,
+    text,
+)
 from autotune.importers.signatures import Signature
 from autotune.schema.configuration import refuse
 from autotune.schema.record import RunRecord

@@ -15,22 +15,25 @@ from typing import Any, Final
 from autotune.engines.metrics import latency_statistics
 from autotune.errors import InvalidRecordError
 from autotune.importers.base import ImportOptions, ImportResult
-from autotune.importers.names import arrival_knobs, gpu_name, model_name
 from autotune.importers.plausibility import REQUESTS
 from autotune.importers.rows import (
     Row,
+    arrival_knobs,
     at,
     collect,
     count,
     files_of,
+    gpu_name,
     json_rows,
     measure,
+    model_name,
     number,
     required_count,
 )
 from autotune.importers.signatures import Signature
 from autotune.schema.configuration import Knob, refuse
-from autotune.schema.record import LATENCY_FIELDS, RunRecord
+from autotune.schema.record import RunRecord
+from autotune.schema.vocabulary import LATENCY_FIELDS
 
 SOURCE: Final = "vllm-bench"
 _KEYS: Final = {

@@ -14,7 +14,8 @@ from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import find_model
 from autotune.errors import InvalidRecordError, UsageError
 from autotune.importers.base import ImportResult, Rejection
-from autotune.schema.record import ENGINES, RunRecord
+from autotune.schema.record import RunRecord
+from autotune.schema.vocabulary import ENGINES
 
 REQUIRED_COLUMNS: Final = (
     "source",

@@ -6,7 +6,8 @@ from pathlib import Path
 from autotune.errors import InvalidRecordError
 from autotune.importers.base import ImportResult, Rejection
 from autotune.schema.codec import from_csv_row, parse_json_object, read_lines
-from autotune.schema.record import RECORD_FIELDS, RunRecord, check_keys
+from autotune.schema.configuration import check_keys
+from autotune.schema.record import RECORD_FIELDS, RunRecord
 
 _REQUIRED_COLUMNS = ("source", "engine", "model", "gpu", "n_gpus", "batch_size", "status")
 

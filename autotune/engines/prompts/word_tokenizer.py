@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from autotune.catalog.architecture.keys import required_int, text_config
+from autotune.catalog.architecture.families import required_int, text_config
 from autotune.engines.weights import Weights
 
 # Beside the model's own config.json, transformers takes the usual tokenizer class of some
