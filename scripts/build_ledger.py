@@ -82,12 +82,12 @@ def main() -> None:
         proofs[name] = settle(advice[name], predictor)
     first = next(iter(answering))
     measured = [run for path in measured_journals() for run in read_journal(path)]
-    beside = f"{first}, other models' reference runs known"
-    advice[beside] = advise(beside, answering[first], lands, measured)
-    proofs[beside] = settle(advice[beside], answering[first])
+    with_related = f"{first}, other models' reference runs known"
+    advice[with_related] = advise(with_related, answering[first], lands, measured)
+    proofs[with_related] = settle(advice[with_related], answering[first])
     stopping = {
         name: stop_early([(a.land, a.made, a.known) for a in advice[name]], answering[first])
-        for name in (first, beside)
+        for name in (first, with_related)
     }
     left_out = leave_one_out(table, lands, measured) if options.leave_one_out else []
     options.output.mkdir(parents=True, exist_ok=True)

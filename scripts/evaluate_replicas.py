@@ -76,8 +76,8 @@ def read(runs: Sequence[RunRecord], predictor: Predictor) -> list[Served]:
             loads[load][replicas, run.n_gpus // replicas] = run
     found = []
     for _, ways in sorted(loads.items()):
-        told = predictor.predict([run.configuration for run in ways.values()])
-        predicted = {way: t.output_throughput for way, t in zip(ways, told, strict=True)}
+        prediction = predictor.predict([run.configuration for run in ways.values()])
+        predicted = {way: t.output_throughput for way, t in zip(ways, prediction, strict=True)}
         found.append(Served(runs=ways, predicted=predicted))
     return [served for served in found if len(served.runs) > 1]
 

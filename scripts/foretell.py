@@ -20,7 +20,7 @@ from recommender.features.placement import replicas_of
 from recommender.recommendation.query import Query
 from recommender.recommendation.recommend import recommend
 from recommender.surrogate.predictor import PRETRAINED, Predictor
-from research.reference.ledger import said, speeds
+from research.reference.ledger import as_recommended, speeds
 
 
 def queries(studies: Path, gpu: str, max_gpus: int) -> list[Query]:
@@ -52,7 +52,7 @@ def replicated(studies: Path, predictor: Predictor) -> list[dict[str, Any]]:
         asked.sort(key=lambda configuration: configuration.batch_size)
         if replicas_of(asked[0]) == 1:
             continue
-        told = predictor.predict(asked)
+        answers = predictor.predict(asked)
         first = asked[0]
         found.append(
             {
@@ -66,7 +66,7 @@ def replicated(studies: Path, predictor: Predictor) -> list[dict[str, Any]]:
                 "replicas": replicas_of(first),
                 "landscape": [
                     {"batch_size": configuration.batch_size, **speeds(prediction)}
-                    for configuration, prediction in zip(asked, told, strict=True)
+                    for configuration, prediction in zip(asked, answers, strict=True)
                 ],
             }
         )
@@ -87,7 +87,7 @@ def main() -> None:
     lines = []
     for query in queries(options.studies, options.gpu, options.max_gpus):
         made = recommend(query, predictor)
-        row = {"rows_used": rows_used, "mode": query.workload.mode, **said(made)}
+        row = {"rows_used": rows_used, "mode": query.workload.mode, **as_recommended(made)}
         lines.append(json.dumps(row))
         best, load = made.best, query.workload
         print(

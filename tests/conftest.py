@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 
 from autotune.catalog.gpus import detect_cpu
 from autotune.engines.demo_model import build_demo_model
-from tests.shop import Ran, Shop
+from tests.workspace import Ran, Workspace
 
 # A shared machine is slow at times; that is no finding.
 settings.register_profile(
@@ -30,7 +30,7 @@ def cpu() -> str:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, Ran]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Ran]:
     """The demo, run once; tests only read what it left."""
-    shop = Shop(tmp_path_factory.mktemp("demo"))
-    return shop, shop("demo", timeout=600)
+    workspace = Workspace(tmp_path_factory.mktemp("demo"))
+    return workspace, workspace("demo", timeout=600)

@@ -80,12 +80,12 @@ def ui(port: int, tracking_uri: str) -> None:
     from autotune.store.tracking.saved_views import VIEWS, address
     from autotune.store.tracking.server import serve_ui
     from autotune.store.tracking.store import Store
-    from recommender.commands.report import illustrate
+    from recommender.commands.report import attach_reports
     from recommender.reports.tracking import log_pending
 
     store = Store(tracking_uri)
     log_pending(store)
-    illustrate(store, lambda text: click.echo(text, err=True))
+    attach_reports(store, lambda text: click.echo(text, err=True))
     for view in VIEWS:
         click.echo(f"{view.name}: {address(store.experiment_id, view, port)}", err=True)
     with terminable():

@@ -68,7 +68,7 @@ class ImportSummary:
                     "path": str(file.path),
                     "format": file.format,
                     "good": len(file.records),
-                    "rejected": [_told(file, r) for r in file.rejected],
+                    "rejected": [_rejection_row(file, r) for r in file.rejected],
                 }
                 for file in self.files
             ],
@@ -77,7 +77,7 @@ class ImportSummary:
         }
 
 
-def _told(file: ImportedFile, rejection: Rejection) -> dict[str, Any]:
+def _rejection_row(file: ImportedFile, rejection: Rejection) -> dict[str, Any]:
     return {
         "file": str(rejection.file or file.path),
         "line": rejection.line,

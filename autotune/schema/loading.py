@@ -8,7 +8,7 @@ from typing import Any
 from autotune.errors import InvalidConfigError, did_you_mean
 from autotune.files import read_yaml
 from autotune.schema.configuration import Knob
-from autotune.schema.study_spec import Kept, StudySpec, parse_kept
+from autotune.schema.study_spec import Incumbent, StudySpec, parse_incumbent
 from autotune.schema.validation import parse_counts, refuse_setting
 from autotune.schema.vocabulary import ENGINES
 from autotune.schema.workload import CODE_PROMPT_LEN, MeasurePolicy, Slo, Workload
@@ -66,10 +66,10 @@ def _slo(data: object) -> Any:
     return _nested(Slo, "slo", data)
 
 
-def _kept(data: object) -> Any:
-    if isinstance(data, Kept | None):
+def _incumbent(data: object) -> Any:
+    if isinstance(data, Incumbent | None):
         return data
-    return parse_kept(data) if isinstance(data, str) else _nested(Kept, "kept", data)
+    return parse_incumbent(data) if isinstance(data, str) else _nested(Incumbent, "kept", data)
 
 
 def _flat_knobs(data: object) -> Knobs:
@@ -108,7 +108,7 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "workloads": _workloads,
     "policy": _policy,
     "slo": _slo,
-    "kept": _kept,
+    "kept": _incumbent,
 }
 
 

@@ -25,7 +25,7 @@ _TEXT = re.compile(r"(?:([a-z]+):)?([0-9]{1,9})x([0-9]{1,9})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Incumbent:
     """What is served now.
 
     Attributes:
@@ -43,7 +43,7 @@ class Kept:
             check_choice("engine", self.engine, RUNNABLE_ENGINES)
 
 
-def parse_kept(text: str) -> Kept:
+def parse_incumbent(text: str) -> Incumbent:
     """Read ``N_GPUSxBATCH`` or ``ENGINE:N_GPUSxBATCH``.
 
     >>> parse_kept("2x64")
@@ -55,7 +55,7 @@ def parse_kept(text: str) -> Kept:
     match = _TEXT.fullmatch(text.strip())
     if match is None:
         raise refuse_setting("kept", text, "like 2x64 (GPUs x batch size) or hf:1x16")
-    return Kept(n_gpus=int(match[2]), batch_size=int(match[3]), engine=match[1])
+    return Incumbent(n_gpus=int(match[2]), batch_size=int(match[3]), engine=match[1])
 
 
 STRATEGIES = ("grid", "random", "tpe", "surrogate")
@@ -103,7 +103,7 @@ class StudySpec:
     max_time_s: float | None = None
     max_gpu_hours: float | None = None
     exhaustive: bool = False
-    kept: Kept | None = None
+    kept: Incumbent | None = None
     start_timeout_s: float = 1800.0
     stall_timeout_s: float = 600.0
 

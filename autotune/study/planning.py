@@ -13,7 +13,7 @@ from autotune.errors import InvalidConfigError
 from autotune.runner.runner import Start, configuration_of
 from autotune.schema.configuration import Configuration, Knob
 from autotune.schema.engine_config import EngineConfig
-from autotune.schema.study_spec import Kept, StudySpec
+from autotune.schema.study_spec import Incumbent, StudySpec
 from autotune.schema.workload import Workload
 
 
@@ -133,18 +133,18 @@ def _baselines(spec: StudySpec, gpu: str, workloads: Sequence[Workload]) -> Iter
 
     Knobs with alternatives are left to the engine's own default.
     """
-    kept: tuple[Kept, ...] = () if spec.kept is None else (spec.kept,)
+    incumbents: tuple[Incumbent, ...] = () if spec.kept is None else (spec.kept,)
     if spec.strategy != "grid":
         spec_of_gpu = find_gpu(gpu)
-        kept += tuple(
-            Kept(
+        incumbents += tuple(
+            Incumbent(
                 engine=engine,
                 n_gpus=min(spec.n_gpus),
                 batch_size=default_batch_size(engine, spec_of_gpu),
             )
             for engine in spec.engines
         )
-    for choice, workload in itertools.product(kept, workloads):
+    for choice, workload in itertools.product(incumbents, workloads):
         engine = choice.engine or spec.engines[0]
         knobs = spec.fixed_knobs_of(engine)
         config = _config(spec, engine, gpu, choice.n_gpus, knobs, workload)

@@ -149,14 +149,14 @@ def _confirm(
 
 def _log(tracking_uri: str, records: list[Any], recommendation_id: str) -> None:
     from autotune.store.tracking.store import Store
-    from recommender.commands.report import illustrate_advice
+    from recommender.commands.report import attach_recommendation_report
 
     store = Store(tracking_uri)
     # the confirmation's run first: it is the parent of the runs
     log_pending(store)
     store.log(records)
     store.finish_imported(records)
-    illustrate_advice(store, recommendation_id)
+    attach_recommendation_report(store, recommendation_id)
 
 
 def knobs_by_engine(knobs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

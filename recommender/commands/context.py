@@ -8,7 +8,7 @@ from autotune.catalog.models import identify_model, remember_recorded
 from autotune.schema.record import RunRecord
 from autotune.store.bundled import reference_runs
 from autotune.store.cache import RecordCache, store_directory
-from recommender.surrogate.evidence import beside
+from recommender.surrogate.evidence import related_runs
 from recommender.surrogate.in_force import load_predictor
 from recommender.surrogate.predictor import Predictor
 
@@ -25,7 +25,7 @@ class Context:
 
     def evidence(self, gpu: str, engines: Collection[str]) -> list[RunRecord]:
         """Return what corrects predictions for a GPU: the model's runs, and others' beside them."""
-        return [*self.known, *beside(self.known, self.others, gpu=gpu, engines=engines)]
+        return [*self.known, *related_runs(self.known, self.others, gpu=gpu, engines=engines)]
 
 
 def open_context(model: str, tracking_uri: str) -> Context:

@@ -34,7 +34,7 @@ from recommender.reports.tracking import RECOMMENDATION, log_pending
 MOST: Final = 40
 
 
-def illustrate(store: Store, announce: Callable[[str], None], most: int = MOST) -> int:
+def attach_reports(store: Store, announce: Callable[[str], None], most: int = MOST) -> int:
     """Give the latest studies and recommendations that have no report one; return how many.
 
     Args:
@@ -50,13 +50,13 @@ def illustrate(store: Store, announce: Callable[[str], None], most: int = MOST) 
     return len(waiting)
 
 
-def illustrate_advice(store: Store, recommendation_id: str) -> None:
+def attach_recommendation_report(store: Store, recommendation_id: str) -> None:
     """Write a recommendation's report anew and put it, with its picture, into its run."""
     run_id = store.find_document(RECOMMENDATION, recommendation_id)
     if run_id is not None:
         document = recommendation_document(recommendation_id, store.uri)
         folder = store.directory / "reports" / recommendation_id
-        store.illustrate(run_id, write_document(document, folder).files)
+        store.attach_report(run_id, write_document(document, folder).files)
 
 
 def recommendation_document(reference: str, tracking_uri: str) -> Document:
@@ -87,21 +87,21 @@ def _studies(store: Store) -> Iterator[Callable[[], None]]:
             runs.setdefault(study_id_of(record), []).append(record)
     for study_id, run_id in store.without_report("study"):
         if study_id in runs:
-            yield partial(_illustrate_study, store, study_id, run_id, runs[study_id])
+            yield partial(_attach_study_report, store, study_id, run_id, runs[study_id])
 
 
-def _illustrate_study(
+def _attach_study_report(
     store: Store, study_id: str, run_id: str, records: Sequence[RunRecord]
 ) -> None:
     folder = store.directory / "reports" / study_id
-    store.illustrate(run_id, write_document(study_document(study_id, records), folder).files)
+    store.attach_report(run_id, write_document(study_document(study_id, records), folder).files)
 
 
 def _recommendations(store: Store) -> Iterator[Callable[[], None]]:
     kept = {path.stem for path in (store.directory / ledger.FOLDER).glob("*.json")}
     for recommendation_id, _ in store.without_report(RECOMMENDATION):
         if recommendation_id in kept:
-            yield partial(illustrate_advice, store, recommendation_id)
+            yield partial(attach_recommendation_report, store, recommendation_id)
 
 
 def report(
@@ -150,7 +150,7 @@ def _report_advice(
     log_pending(store)
     run_id = store.find_document(RECOMMENDATION, made.recommendation_id)
     if run_id is not None:
-        store.illustrate(run_id, written.files)
+        store.attach_report(run_id, written.files)
     return replace(written, summary=document.title)
 
 
@@ -199,5 +199,5 @@ def report_study(
     else:
         run = store.find_study(study)
         if run is not None:
-            store.illustrate(str(run.info.run_id), written.files)
+            store.attach_report(str(run.info.run_id), written.files)
     return replace(written, summary=summary)

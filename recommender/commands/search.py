@@ -28,7 +28,7 @@ class SurrogateSearch:
         self._predictor = predictor
         self._slo = slo
         self._known = list(known)
-        self._told: list[RunRecord] = []
+        self._measured: list[RunRecord] = []
         self._running: Identity | None = None
 
     def ask(self, choices: Sequence[Planned]) -> Planned | None:
@@ -36,8 +36,8 @@ class SurrogateSearch:
         if not choices:
             return None
         configurations = [item.configuration for item in choices]
-        predictions = self._predictor.predict(configurations, [*self._known, *self._told])
-        best = best_of(self._told, self._slo)
+        predictions = self._predictor.predict(configurations, [*self._known, *self._measured])
+        best = best_of(self._measured, self._slo)
         so_far = 0.0 if best is None else best.output_throughput or 0.0
         gains = [gain(prediction, so_far, self._slo) for prediction in predictions]
         bar = _AS_GOOD * max(gain for gain, _ in gains)
@@ -46,7 +46,7 @@ class SurrogateSearch:
 
     def tell(self, planned: Planned, record: RunRecord) -> None:
         """Let the result move the next prediction."""
-        self._told.append(record)
+        self._measured.append(record)
         self._running = start_of(planned.configuration)
 
     def _is_running(self, item: Planned) -> bool:

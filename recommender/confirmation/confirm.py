@@ -21,7 +21,7 @@ from recommender.surrogate.predictor import Predictor, correlation
 from recommender.surrogate.threads import one_blas_thread
 
 
-class Contest:
+class ConfirmationState:
     """n configurations of one landscape; every run moves what is believed of the others.
 
     Args:
@@ -69,22 +69,22 @@ class Contest:
         """
         if not self.done:
             return "recommended", self._first()
-        kept = self._kept()
-        if kept in self._completed:
-            kept = None
+        incumbent = self._incumbent()
+        if incumbent in self._completed:
+            incumbent = None
         if stop_regret > 0 and self._bound(self._best_measured()) <= stop_regret:
-            return None if kept is None else ("kept", kept)
+            return None if incumbent is None else ("kept", incumbent)
         following = next_run(
             self._candidates,
             self._measured(),
             self._correlate,
-            kept=kept,
-            kept_by=runs,
+            incumbent=incumbent,
+            incumbent_by=runs,
             scale=self._scale(),
         )
         if following is None:
             return None
-        return ("kept" if following == kept else "challenger"), following
+        return ("kept" if following == incumbent else "challenger"), following
 
     def _first(self) -> int:
         recommended = self._index.get(place_of(self._made.best))
@@ -116,24 +116,24 @@ class Contest:
     def certify(self, winner: Candidate) -> Certificate:
         """Return what is certain of the winner."""
         reached = _worth(winner, self._made.query.objective)
-        worth = self._kept_worth()
+        worth = self._incumbent_worth()
         return Certificate(
             runs=len(self.done),
             regret_bound90=self._bound(reached),
             kept_slowdown=None if worth is None or not reached else 1 - worth / reached,
-            is_kept_measured=self._kept() in self._completed,
+            is_kept_measured=self._incumbent() in self._completed,
         )
 
-    def _kept_worth(self) -> float | None:
+    def _incumbent_worth(self) -> float | None:
         """Return what the kept configuration brings, 0 where it failed, ``None`` without one."""
-        keep, index = self._made.keep_source, self._kept()
+        keep, index = self._made.keep_source, self._incumbent()
         if keep is None:
             return None
         if index is None:
             return _worth(keep, self._made.query.objective)
         return self._scores[index] if self._completed.get(index, True) else 0.0
 
-    def _kept(self) -> int | None:
+    def _incumbent(self) -> int | None:
         keep = self._made.keep_source
         return None if keep is None else self._index.get(place_of(keep))
 
@@ -196,23 +196,23 @@ def confirm(
         InvalidConfigError: When the device can run none of the configurations.
     """
     questions = _runnable(recommendation.query, recommendation.target_gpu, device)
-    contest = Contest(recommendation, questions, predictor, known)
-    while len(contest.done) < runs:
-        chosen = contest.choose(runs, stop_regret)
+    state = ConfirmationState(recommendation, questions, predictor, known)
+    while len(state.done) < runs:
+        chosen = state.choose(runs, stop_regret)
         if chosen is None:
             break
         role, index = chosen
         record = device.run(questions[index])
         if on_run is not None:
             on_run(record)
-        contest.take(role, index, record)
-    winner = contest.winner
+        state.take(role, index, record)
+    winner = state.winner
     return Confirmation(
         recommendation=recommendation,
-        runs=tuple(contest.done),
+        runs=tuple(state.done),
         winner=winner,
-        remaining=contest.better_than(winner),
-        certificate=None if winner is None else contest.certify(winner),
+        remaining=state.better_than(winner),
+        certificate=None if winner is None else state.certify(winner),
     )
 
 

@@ -77,14 +77,14 @@ def draw(
     return worth
 
 
-KEPT_BY: Final = 3
+INCUMBENT_BY: Final = 3
 # Of 0, 2, 5, 10 and 20 % the least mean regret on the published migrations, vLLM's and Hugging
 # Face's.
-KEPT_MARGIN: Final = 0.05
+INCUMBENT_MARGIN: Final = 0.05
 
 
 def best_expected(
-    predictions: Sequence[Belief], excluded: Sequence[int] = (), *, kept: int | None = None
+    predictions: Sequence[Belief], excluded: Sequence[int] = (), *, incumbent: int | None = None
 ) -> int:
     """Return the index of the best by ``cautious``.
 
@@ -96,10 +96,12 @@ def best_expected(
     if all(predictions[i].p_feasible < MIN_CHANCE for i in candidates):
         return max(candidates, key=lambda i: (*by_chance_to_run(predictions[i]), -i))
     best = max(candidates, key=lambda i: (cautious(predictions[i]), predictions[i].p_feasible, -i))
-    if kept is None or kept not in candidates:
+    if incumbent is None or incumbent not in candidates:
         return best
-    is_enough = cautious(predictions[kept]) < (1 - KEPT_MARGIN) * cautious(predictions[best])
-    return best if is_enough else kept
+    is_enough = cautious(predictions[incumbent]) < (1 - INCUMBENT_MARGIN) * cautious(
+        predictions[best]
+    )
+    return best if is_enough else incumbent
 
 
 def by_chance_to_run(prediction: Belief) -> tuple[float, float]:
@@ -139,8 +141,8 @@ def next_run(
     measured: Mapping[int, float],
     correlate: Callable[[Sequence[int]], Array],
     *,
-    kept: int | None = None,
-    kept_by: int = KEPT_BY,
+    incumbent: int | None = None,
+    incumbent_by: int = INCUMBENT_BY,
     scale: Sequence[float] | None = None,
 ) -> int | None:
     """Return the configuration to run next; None when all were run.
@@ -159,9 +161,9 @@ def next_run(
     if not left:
         return None
     if not measured:
-        return best_expected(beliefs, kept=kept)
-    if kept in left and len(measured) + 1 >= min(kept_by, KEPT_BY):
-        return kept
+        return best_expected(beliefs, incumbent=incumbent)
+    if incumbent in left and len(measured) + 1 >= min(incumbent_by, INCUMBENT_BY):
+        return incumbent
     worth = None if scale is None else [scale[i] for i in left]
     drawn = draw([beliefs[i] for i in left], correlate(left), worth)
     is_best = (drawn == drawn.max(axis=1, keepdims=True)) & (drawn > max(measured.values()))

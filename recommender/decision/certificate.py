@@ -48,10 +48,10 @@ class Certificate:
             f"Within {self.regret_bound90:.1%} of the best with 90 % confidence after {self.runs} "
             f"run{plural}"
         )
-        return f"{first}; kept configuration: {self._kept}."
+        return f"{first}; kept configuration: {self._incumbent}."
 
     @property
-    def _kept(self) -> str:
+    def _incumbent(self) -> str:
         slowdown = self.kept_slowdown
         if slowdown is None:
             return "none"

@@ -69,7 +69,7 @@ def _joint(
     for engine in np.unique(knowledge.cells.labels[:, ENGINE]):
         rows = np.flatnonzero(knowledge.cells.labels[:, ENGINE] == engine)
         own = runs.take(np.flatnonzero(runs.labels[:, ENGINE] == engine))
-        hyper = predictor.meta.hyper[family(knowledge.facts, int(rows[0]))]
+        hyper = predictor.meta.hyper[family(knowledge.inputs, int(rows[0]))]
         joint[np.ix_(rows, rows)] = _posterior(hyper, own, knowledge.cells.take(rows))
         noise[rows] = hyper.noise
     return joint, noise

@@ -92,7 +92,7 @@ def play(
     case: Case, predictor: Predictor, known: Sequence[RunRecord], runs: Sequence[int]
 ) -> list[Outcome]:
     """Return the outcome of our method after each number of confirmatory runs."""
-    kept = kept_index(case)
+    incumbent = incumbent_index(case)
     measured: dict[int, float] = {}
     outcomes = []
     for done in range(max(runs) + 1):
@@ -102,13 +102,15 @@ def play(
         mine, rows = belief[: len(case.candidates)], belief[len(case.candidates) :]
         correlations = correlation(predictor, case.candidates, evidence)
         if done in runs:
-            choice = choose(mine, measured) if measured else best_expected(mine, kept=kept)
+            choice = (
+                choose(mine, measured) if measured else best_expected(mine, incumbent=incumbent)
+            )
             bound = _bound(mine, measured, correlations)
             mine_now = _ours(case, done, choice, rows, confirmed)
             outcomes.append(
                 replace(mine_now, bound=bound, regret_next=_regret_next(case, choice, mine))
             )
-        following = next_run(mine, measured, partial(_among, correlations), kept=kept)
+        following = next_run(mine, measured, partial(_among, correlations), incumbent=incumbent)
         if following is not None:
             measured[following] = score(case.candidates[following])
     return outcomes
@@ -136,7 +138,7 @@ def _bound(
     return regret_bound90(max(values), best)
 
 
-def kept_index(case: Case) -> int | None:
+def incumbent_index(case: Case) -> int | None:
     """Return the candidate of the source's fastest configuration that exists on the target."""
     cells = {(row.n_gpus, row.batch_size): i for i, row in enumerate(case.candidates)}
     workload = (case.candidates[0].input_len, case.candidates[0].output_len)
@@ -150,7 +152,7 @@ def baselines(case: Case, others: Sequence[Case], runs: Sequence[int], seed: int
     cells = {(row.n_gpus, row.batch_size): i for i, row in enumerate(case.candidates)}
     popular = popular_cell([other.candidates for other in others])
     fixed = {
-        "keep": kept_index(case),
+        "keep": incumbent_index(case),
         "largest": cells[max(cells)],
         "most_popular": cells.get(popular) if popular else None,
     }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from autotune.schema.vocabulary import ENGINES
 from recommender.features.roofline import CONSTANT_NAMES, CONSTANTS, roofline
-from recommender.features.table import Array, Facts
+from recommender.features.table import Array, ConfigurationTable
 
 CLASSES: Final = (
     "vllm", "early_vllm", "hf", "early_hf", "compiled", "serving", "early_serving"
@@ -42,20 +42,20 @@ _DELTA: Final = 1e-3
 Constants = Mapping[str, Mapping[str, float]]
 
 
-def classes_of(facts: Facts) -> NDArray[np.int64]:
+def classes_of(inputs: ConfigurationTable) -> NDArray[np.int64]:
     """Return the index into CLASSES of each row: Hugging Face, serving, or the closed batches.
 
     vLLM before its rewrite of 2024 spent far more time in Python a sequence: a class of its own. So
     are the Hugging Face runs of a study that names no version: they loaded weights as float32.
     """
-    engine = facts["engine"].astype(np.int64)
+    engine = inputs["engine"].astype(np.int64)
     early, now = CLASSES.index("early_vllm"), CLASSES.index("vllm")
-    vllm = np.where(facts["is_early"] > 0, early, now)
+    vllm = np.where(inputs["is_early"] > 0, early, now)
     closed = np.where(engine == ENGINES.index("vllm"), vllm, CLASSES.index("compiled"))
     served, was = CLASSES.index("serving"), CLASSES.index("early_serving")
-    serving = np.where(facts["is_early"] > 0, was, served)
-    not_hf = np.where(facts["is_serving"] > 0, serving, closed)
-    hf = np.where(facts["is_early"] > 0, CLASSES.index("early_hf"), CLASSES.index("hf"))
+    serving = np.where(inputs["is_early"] > 0, was, served)
+    not_hf = np.where(inputs["is_serving"] > 0, serving, closed)
+    hf = np.where(inputs["is_early"] > 0, CLASSES.index("early_hf"), CLASSES.index("hf"))
     return np.where(engine == ENGINES.index("hf"), hf, not_hf)
 
 
@@ -68,24 +68,24 @@ def columns(constants: Constants, classes: NDArray[np.int64]) -> dict[str, Array
 
 
 def fit_constants(
-    facts: Facts, log_throughput: Array, source: NDArray[np.int64], weight: Array
+    inputs: ConfigurationTable, log_throughput: Array, source: NDArray[np.int64], weight: Array
 ) -> Constants:
     """Return constants for every class; a class without rows keeps the prior.
 
     Args:
-        facts: n rows.
+        inputs: n rows.
         log_throughput: Natural log of measured tokens/s, shape (n,).
         source: Index of who measured, shape (n,).
         weight: Weight of each row, shape (n,); a full independent observation weighs 1.
     """
-    classes = classes_of(facts)
+    classes = classes_of(inputs)
     fitted: dict[str, Mapping[str, float]] = {}
     for index, name in enumerate(CLASSES):
         rows = np.flatnonzero(classes == index)
         theta = prior_of(name)
         if rows.size:
             theta = _fit_class(
-                facts.take(rows), log_throughput[rows], source[rows], weight[rows], theta
+                inputs.take(rows), log_throughput[rows], source[rows], weight[rows], theta
             )
         fitted[name] = {
             constant: float(f"{np.exp(value):.6g}")
@@ -102,7 +102,11 @@ def prior_of(name: str) -> Array:
 
 
 def _fit_class(
-    facts: Facts, target: Array, source: NDArray[np.int64], weight: Array, start: Array
+    inputs: ConfigurationTable,
+    target: Array,
+    source: NDArray[np.int64],
+    weight: Array,
+    start: Array,
 ) -> Array:
     """Return the posterior mode of the log constants, shape (n_constants,)."""
     _, source = np.unique(source, return_inverse=True)
@@ -113,10 +117,10 @@ def _fit_class(
     state = prior.copy()
     effects = np.eye(n_sources)[source]
     for _ in range(_STEPS):
-        predicted = _log_roofline(facts, state[:n])
+        predicted = _log_roofline(inputs, state[:n])
         residual = target - predicted - state[n:][source]
         scaled = weight * NOISE_SD**-2 * _huber_weight(residual)
-        design = np.hstack((_jacobian(facts, state[:n], predicted), effects))
+        design = np.hstack((_jacobian(inputs, state[:n], predicted), effects))
         hessian = design.T @ (scaled[:, None] * design) + np.diag(precision)
         gradient = design.T @ (scaled * residual) - precision * (state - prior)
         step = np.linalg.solve(hessian, gradient)
@@ -132,14 +136,14 @@ def _huber_weight(residual: Array) -> Array:
     return weight
 
 
-def _log_roofline(facts: Facts, theta: Array) -> Array:
+def _log_roofline(inputs: ConfigurationTable, theta: Array) -> Array:
     constants = dict(zip(CONSTANT_NAMES, np.exp(theta).tolist(), strict=True))
-    return np.log(roofline(facts, constants).throughput)
+    return np.log(roofline(inputs, constants).throughput)
 
 
-def _jacobian(facts: Facts, theta: Array, predicted: Array) -> Array:
+def _jacobian(inputs: ConfigurationTable, theta: Array, predicted: Array) -> Array:
     """Return d log(roofline) / d log(constant) by forward differences, shape (n, n_constants)."""
     steps = np.eye(len(theta)) * _DELTA
     return np.stack(
-        [(_log_roofline(facts, theta + step) - predicted) / _DELTA for step in steps], axis=1
+        [(_log_roofline(inputs, theta + step) - predicted) / _DELTA for step in steps], axis=1
     )

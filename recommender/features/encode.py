@@ -8,7 +8,7 @@ import numpy as np
 from autotune.schema.configuration import Configuration
 from autotune.schema.vocabulary import ENGINES
 from recommender.features.roofline import BOTTLENECKS, CONSTANTS, roofline
-from recommender.features.table import Array, Facts, collect
+from recommender.features.table import Array, ConfigurationTable, collect
 
 _LOGS: Final = (
     "n_gpus",
@@ -44,30 +44,30 @@ FEATURE_NAMES: Final = (
 
 def encode(configurations: Sequence[Configuration]) -> Array:
     """Return the features of configurations, shape (n, len(FEATURE_NAMES)); NaN is unknown."""
-    return encode_facts(collect(configurations))
+    return encode_features(collect(configurations))
 
 
-def encode_facts(facts: Facts) -> Array:
+def encode_features(inputs: ConfigurationTable) -> Array:
     """Return the features of rows already looked up, shape (n, len(FEATURE_NAMES)).
 
     The roofline here has its textbook constants, so that features mean the same for any fit.
     """
-    ideal = roofline(facts, CONSTANTS)
+    ideal = roofline(inputs, CONSTANTS)
     shares = ideal.shares_s / ideal.shares_s.sum(axis=1, keepdims=True)
     derived = (
-        np.log(facts["weight_bytes"] / facts["params"]),
-        np.log(facts["heads"].clip(min=1) / facts["kv_heads"].clip(min=1)),
-        np.log(facts["flops"] / facts["bandwidth"]),
-        np.log(facts["active_params"] / facts["params"]),
+        np.log(inputs["weight_bytes"] / inputs["params"]),
+        np.log(inputs["heads"].clip(min=1) / inputs["kv_heads"].clip(min=1)),
+        np.log(inputs["flops"] / inputs["bandwidth"]),
+        np.log(inputs["active_params"] / inputs["params"]),
         np.log(ideal.tpot_s),
-        np.log(facts["memory_total_gb"] / facts["memory_available_gb"]).clip(-5, 5),
-        np.log(facts["in_flight"] / ideal.in_flight),
+        np.log(inputs["memory_total_gb"] / inputs["memory_available_gb"]).clip(-5, 5),
+        np.log(inputs["in_flight"] / ideal.in_flight),
     )
-    engines = (facts.is_engine(name) for name in ENGINES)
+    engines = (inputs.is_engine(name) for name in ENGINES)
     return np.column_stack(
         (
-            *(np.log(facts[name].clip(min=1e-9)) for name in _LOGS),
-            *(facts[name] for name in _PLAIN),
+            *(np.log(inputs[name].clip(min=1e-9)) for name in _LOGS),
+            *(inputs[name] for name in _PLAIN),
             shares,
             *engines,
             *derived,

@@ -9,7 +9,7 @@ from autotune.errors import InvalidModelConfigError, UnknownModelError
 from autotune.schema.configuration import CONFIGURATION_FIELDS, Configuration
 from autotune.schema.record import RunRecord
 from recommender.features.spec_sheets import model_of
-from recommender.features.table import Array, Facts
+from recommender.features.table import Array, ConfigurationTable
 
 _GB: Final = 2.0**30
 _LONE_USABLE: Final = 0.9
@@ -17,29 +17,29 @@ _SHARED_USABLE: Final = 0.97  # all but the CUDA context
 _MEAN_GAP: Final = 0.5
 
 
-def outside_bytes(facts: Facts) -> Array:
+def outside_bytes(inputs: ConfigurationTable) -> Array:
     """Return the bytes of weights kept on the host, shape (n,); 0 for every other engine."""
-    usable = np.where(facts["n_gpus"] > 1, _SHARED_USABLE, _LONE_USABLE)
-    room = facts["n_gpus"] * facts["memory_gb"] * _GB * usable - layer_bytes(facts)
-    can_offload = facts.is_engine("hf") & (facts["is_cpu"] == 0)
-    return np.where(can_offload, (facts["weight_bytes"] - room).clip(min=0.0), 0.0)
+    usable = np.where(inputs["n_gpus"] > 1, _SHARED_USABLE, _LONE_USABLE)
+    room = inputs["n_gpus"] * inputs["memory_gb"] * _GB * usable - layer_bytes(inputs)
+    can_offload = inputs.is_engine("hf") & (inputs["is_cpu"] == 0)
+    return np.where(can_offload, (inputs["weight_bytes"] - room).clip(min=0.0), 0.0)
 
 
-def layer_bytes(facts: Facts) -> Array:
+def layer_bytes(inputs: ConfigurationTable) -> Array:
     """Return the bytes of one decoder layer, shape (n,)."""
-    decoders = (facts["params"] - facts["vocab"] * facts["hidden"]).clip(min=1.0)
-    each: Array = decoders / facts["layers"] * facts["weight_bytes"] / facts["params"]
+    decoders = (inputs["params"] - inputs["vocab"] * inputs["hidden"]).clip(min=1.0)
+    each: Array = decoders / inputs["layers"] * inputs["weight_bytes"] / inputs["params"]
     return each
 
 
-def gap_gb(facts: Facts) -> Array:
+def gap_gb(inputs: ConfigurationTable) -> Array:
     """Return the 2**30 bytes that a GPU has left beside its weights where some are on the host.
 
     Several GPUs are filled until the next layer does not fit: half a layer is left on average.
     """
-    layer = layer_bytes(facts) / _GB
-    lone = (_SHARED_USABLE - _LONE_USABLE) * facts["memory_gb"] + layer
-    return np.where(facts["n_gpus"] > 1, _MEAN_GAP * layer, lone)
+    layer = layer_bytes(inputs) / _GB
+    lone = (_SHARED_USABLE - _LONE_USABLE) * inputs["memory_gb"] + layer
+    return np.where(inputs["n_gpus"] > 1, _MEAN_GAP * layer, lone)
 
 
 _KNOB = "data_parallel_size"

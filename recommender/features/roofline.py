@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.features.placement import outside_bytes
-from recommender.features.table import Array, Facts
+from recommender.features.table import Array, ConfigurationTable
 
 BOTTLENECKS = ("weights", "kv_reads", "prefill", "communication", "overhead")
 CONSTANTS: Mapping[str, float] = {
@@ -92,16 +92,16 @@ class Roofline:
         return largest
 
 
-def roofline(facts: Facts, constants: Mapping[str, Array | float]) -> Roofline:
+def roofline(inputs: ConfigurationTable, constants: Mapping[str, Array | float]) -> Roofline:
     """Return the times of every configuration; constants are scalars or columns of shape (n,)."""
     in_flight = np.minimum(
-        facts["in_flight"], np.where(facts.is_engine("hf"), np.inf, facts["max_sequences"])
+        inputs["in_flight"], np.where(inputs.is_engine("hf"), np.inf, inputs["max_sequences"])
     )
-    whole = _round(facts, constants, in_flight)
-    is_closed = facts["is_serving"] == 0
-    waves = np.where(is_closed, np.maximum(facts["batch_size"] // in_flight, 1.0), 1.0)
-    left = np.where(is_closed, (facts["batch_size"] - waves * in_flight).clip(min=0.0), 0.0)
-    last = _round(facts, constants, np.maximum(left, 1.0))
+    whole = _round(inputs, constants, in_flight)
+    is_closed = inputs["is_serving"] == 0
+    waves = np.where(is_closed, np.maximum(inputs["batch_size"] // in_flight, 1.0), 1.0)
+    left = np.where(is_closed, (inputs["batch_size"] - waves * in_flight).clip(min=0.0), 0.0)
+    last = _round(inputs, constants, np.maximum(left, 1.0))
     is_left = (left > 0).astype(np.float64)
     shares = waves[:, None] * whole.shares_s + is_left[:, None] * last.shares_s
     sequences = waves * in_flight + left
@@ -113,7 +113,7 @@ def roofline(facts: Facts, constants: Mapping[str, Array | float]) -> Roofline:
         in_flight=in_flight,
         ttft_s=(waited + first) / sequences,
         tpot_s=whole.tpot_s,
-        throughput=sequences * facts["output_len"] / shares.sum(axis=1),
+        throughput=sequences * inputs["output_len"] / shares.sum(axis=1),
     )
 
 
@@ -124,23 +124,25 @@ class _Round:
     tpot_s: Array
 
 
-def _round(facts: Facts, constants: Mapping[str, Array | float], in_flight: Array) -> _Round:
+def _round(
+    inputs: ConfigurationTable, constants: Mapping[str, Array | float], in_flight: Array
+) -> _Round:
     """Return the times of one round of so many sequences, shape (n,)."""
-    is_hf = facts.is_engine("hf")
-    steps = facts["output_len"]
-    parallel = np.where(is_hf, 1.0, facts["n_gpus"])
-    weights = _weights_s(facts, constants, in_flight, parallel)
-    kv_reads = _kv_s(facts, constants, in_flight, is_hf)
-    compute = _decode_s(facts, constants, in_flight, parallel)
-    products = np.hypot(weights, compute) + _offload_s(facts, constants, in_flight)
-    link = _link_s(facts, constants, in_flight, is_hf)
-    overhead = constants["step_s"] + constants["layer_s"] * facts["layers"]
+    is_hf = inputs.is_engine("hf")
+    steps = inputs["output_len"]
+    parallel = np.where(is_hf, 1.0, inputs["n_gpus"])
+    weights = _weights_s(inputs, constants, in_flight, parallel)
+    kv_reads = _kv_s(inputs, constants, in_flight, is_hf)
+    compute = _decode_s(inputs, constants, in_flight, parallel)
+    products = np.hypot(weights, compute) + _offload_s(inputs, constants, in_flight)
+    link = _link_s(inputs, constants, in_flight, is_hf)
+    overhead = constants["step_s"] + constants["layer_s"] * inputs["layers"]
     overhead = overhead + constants["sequence_s"] * in_flight
-    uncaptured = _uncaptured_s(facts, constants, in_flight)
-    prompt = in_flight * facts["input_len"]
-    prefill = _prefill_s(facts, constants, in_flight, parallel)
-    prefill = np.hypot(prefill, weights) + _offload_s(facts, constants, prompt)
-    prefill_link = _link_s(facts, constants, prompt, is_hf)
+    uncaptured = _uncaptured_s(inputs, constants, in_flight)
+    prompt = in_flight * inputs["input_len"]
+    prefill = _prefill_s(inputs, constants, in_flight, parallel)
+    prefill = np.hypot(prefill, weights) + _offload_s(inputs, constants, prompt)
+    prefill_link = _link_s(inputs, constants, prompt, is_hf)
     once = constants["round_s"] + constants["request_s"] * in_flight
     later = steps - 1
     shares = np.stack(
@@ -153,7 +155,7 @@ def _round(facts: Facts, constants: Mapping[str, Array | float], in_flight: Arra
         ),
         axis=1,
     )
-    vendor = _vendor(facts, constants)
+    vendor = _vendor(inputs, constants)
     return _Round(
         shares_s=shares / vendor[:, None],
         ttft_s=(prefill + prefill_link + overhead + once) / vendor,
@@ -161,9 +163,9 @@ def _round(facts: Facts, constants: Mapping[str, Array | float], in_flight: Arra
     )
 
 
-def peak_throughput(facts: Facts) -> Array:
+def peak_throughput(inputs: ConfigurationTable) -> Array:
     """Return tokens/s that no measurement of the configuration can honestly beat, shape (n,)."""
-    return roofline(facts, IDEAL).throughput
+    return roofline(inputs, IDEAL).throughput
 
 
 def experts_touched(experts: Array, per_token: Array, tokens: Array) -> Array:
@@ -173,29 +175,31 @@ def experts_touched(experts: Array, per_token: Array, tokens: Array) -> Array:
     return touched
 
 
-def _bytes_per_param(facts: Facts) -> Array:
-    return facts["weight_bytes"] / facts["params"]
+def _bytes_per_param(inputs: ConfigurationTable) -> Array:
+    return inputs["weight_bytes"] / inputs["params"]
 
 
-def _touched_bytes(facts: Facts, tokens: Array) -> Array:
+def _touched_bytes(inputs: ConfigurationTable, tokens: Array) -> Array:
     """Return weight bytes read by one step over ``tokens`` tokens."""
-    touched = experts_touched(facts["experts"], facts["experts_per_token"], tokens)
-    idle_of_active = (touched - facts["experts_per_token"]) * facts["expert_params"]
-    return (facts["active_params"] + idle_of_active) * _bytes_per_param(facts)
+    touched = experts_touched(inputs["experts"], inputs["experts_per_token"], tokens)
+    idle_of_active = (touched - inputs["experts_per_token"]) * inputs["expert_params"]
+    return (inputs["active_params"] + idle_of_active) * _bytes_per_param(inputs)
 
 
-def _weights_s(f: Facts, c: Mapping[str, Array | float], tokens: Array, parallel: Array) -> Array:
+def _weights_s(
+    f: ConfigurationTable, c: Mapping[str, Array | float], tokens: Array, parallel: Array
+) -> Array:
     return _touched_bytes(f, tokens) / (parallel * f["bandwidth"] * c["weight_efficiency"])
 
 
-def _offload_s(f: Facts, c: Mapping[str, Array | float], tokens: Array) -> Array:
+def _offload_s(f: ConfigurationTable, c: Mapping[str, Array | float], tokens: Array) -> Array:
     """Return seconds of a step over ``tokens`` tokens to fetch what is in the host's memory."""
     touched = outside_bytes(f) * _touched_bytes(f, tokens) / f["weight_bytes"]
     seconds: Array = touched / c["pcie_bytes_s"]
     return seconds
 
 
-def _context(f: Facts) -> Array:
+def _context(f: ConfigurationTable) -> Array:
     """Return mean tokens of KV cache read a sequence a step; sliding layers read their window."""
     context = f["input_len"] + f["output_len"] / 2
     window = np.where(f["window"] > 0, np.minimum(f["window"], context), context)
@@ -205,7 +209,10 @@ def _context(f: Facts) -> Array:
 
 
 def _kv_s(
-    f: Facts, c: Mapping[str, Array | float], sequences: Array, is_hf: NDArray[np.bool_]
+    f: ConfigurationTable,
+    c: Mapping[str, Array | float],
+    sequences: Array,
+    is_hf: NDArray[np.bool_],
 ) -> Array:
     sharing = f["heads"] / f["kv_heads"].clip(min=1.0)
     repeats = np.where(_reads_by_query_head(f), 1 + (sharing - 1) * c["rereads"], 1.0)
@@ -216,7 +223,7 @@ def _kv_s(
     return seconds
 
 
-def _reads_by_query_head(f: Facts) -> NDArray[np.bool_]:
+def _reads_by_query_head(f: ConfigurationTable) -> NDArray[np.bool_]:
     """Return where decoding reads the KV cache once a query head, not once a KV head, (n,)."""
     is_nvidia = (f["is_amd"] == 0) & (f["is_other_vendor"] == 0)
     has_flash_attention = is_nvidia & (f["year"] >= _AMPERE_YEAR)
@@ -224,25 +231,29 @@ def _reads_by_query_head(f: Facts) -> NDArray[np.bool_]:
     return reads
 
 
-def _uncaptured_s(f: Facts, c: Mapping[str, Array | float], sequences: Array) -> Array:
+def _uncaptured_s(f: ConfigurationTable, c: Mapping[str, Array | float], sequences: Array) -> Array:
     """Return seconds that a decode step without a CUDA graph takes longer, shape (n,)."""
     launches = np.where(f["experts"] > 0, _MIXTURE_LAUNCHES, 1.0)
     seconds: Array = c["uncaptured_layer_s"] * f["layers"] * launches
     return np.where(sequences > f["captured"], seconds, 0.0)
 
 
-def _vendor(f: Facts, c: Mapping[str, Array | float]) -> Array:
+def _vendor(f: ConfigurationTable, c: Mapping[str, Array | float]) -> Array:
     """Return the speed of the whole round to that on NVIDIA with the same spec sheet, (n,)."""
     amd = np.where(f["is_amd"] > 0, c["amd_efficiency"], 1.0)
     factor: Array = amd * np.where(f["is_other_vendor"] > 0, c["other_vendor_efficiency"], 1.0)
     return factor
 
 
-def _decode_s(f: Facts, c: Mapping[str, Array | float], tokens: Array, parallel: Array) -> Array:
+def _decode_s(
+    f: ConfigurationTable, c: Mapping[str, Array | float], tokens: Array, parallel: Array
+) -> Array:
     return 2 * f["active_params"] * tokens / (parallel * f["flops"] * c["decode_efficiency"])
 
 
-def _prefill_s(f: Facts, c: Mapping[str, Array | float], tokens: Array, parallel: Array) -> Array:
+def _prefill_s(
+    f: ConfigurationTable, c: Mapping[str, Array | float], tokens: Array, parallel: Array
+) -> Array:
     body = (f["active_params"] - f["vocab"] * f["hidden"]).clip(min=1.0)
     attention = f["attention_layers"] * f["heads"] * f["head_dim"] * f["input_len"]
     work = tokens * f["input_len"] * 2 * (body + attention)
@@ -250,7 +261,7 @@ def _prefill_s(f: Facts, c: Mapping[str, Array | float], tokens: Array, parallel
 
 
 def _link_s(
-    f: Facts, c: Mapping[str, Array | float], tokens: Array, is_hf: NDArray[np.bool_]
+    f: ConfigurationTable, c: Mapping[str, Array | float], tokens: Array, is_hf: NDArray[np.bool_]
 ) -> Array:
     """Return seconds of all-reduces (hand-overs between shards for Hugging Face) of one step."""
     n = f["n_gpus"]

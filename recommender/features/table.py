@@ -67,8 +67,8 @@ _INDEX: Final = {name: column for column, name in enumerate(COLUMNS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """Numbers of ``n`` configurations; ``facts["hidden"]`` is one column of shape (n,).
+class ConfigurationTable:
+    """Numbers of ``n`` configurations; ``table["hidden"]`` is one column of shape (n,).
 
     Units: parameters and lengths are counts, ``*_bytes`` bytes, ``bandwidth`` and ``interconnect``
     bytes/s, ``flops`` floating-point operations/s of one GPU at the weights' precision.
@@ -83,9 +83,9 @@ class Facts:
     def __len__(self) -> int:
         return len(self.table)
 
-    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Facts":
-        """Return the facts of some rows."""
-        return Facts(table=self.table[rows])
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "ConfigurationTable":
+        """Return some rows."""
+        return ConfigurationTable(table=self.table[rows])
 
     def is_engine(self, name: str) -> NDArray[np.bool_]:
         """Return which rows run on this engine, shape (n,)."""
@@ -93,13 +93,15 @@ class Facts:
         return mask
 
 
-def families_of(facts: Facts) -> NDArray[np.int64]:
+def families_of(inputs: ConfigurationTable) -> NDArray[np.int64]:
     """Return the index into FAMILIES of each row: engines that err alike, shape (n,)."""
-    other = np.where(facts.is_engine("vllm"), FAMILIES.index("vllm"), FAMILIES.index("other"))
-    return np.where(facts.is_engine("hf"), FAMILIES.index("hf"), other)
+    other = np.where(inputs.is_engine("vllm"), FAMILIES.index("vllm"), FAMILIES.index("other"))
+    return np.where(inputs.is_engine("hf"), FAMILIES.index("hf"), other)
 
 
-def collect(configurations: Sequence[Configuration], *, source: str | None = None) -> Facts:
+def collect(
+    configurations: Sequence[Configuration], *, source: str | None = None
+) -> ConfigurationTable:
     """Look every model and GPU up and return the numbers, shape (n, len(COLUMNS)).
 
     Args:
@@ -110,7 +112,9 @@ def collect(configurations: Sequence[Configuration], *, source: str | None = Non
         UnknownGpuError, UnknownModelError: For a name that the catalogue does not hold.
     """
     rows = [_row(configuration, source) for configuration in configurations]
-    return Facts(table=np.array(rows, dtype=np.float64).reshape(len(rows), len(COLUMNS)))
+    return ConfigurationTable(
+        table=np.array(rows, dtype=np.float64).reshape(len(rows), len(COLUMNS))
+    )
 
 
 @lru_cache(maxsize=65_536)

@@ -42,7 +42,7 @@ def serving_now(
     return rank(within, query)[0]
 
 
-def kept(
+def incumbent(
     query: Query,
     target: GpuSpec,
     now: Candidate,

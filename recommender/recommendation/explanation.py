@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from autotune.engines.knobs import engine_version
 from autotune.schema.record import RunRecord
 from autotune.schema.workload import describe_limits
-from recommender.decision.acquisition import KEPT_MARGIN
+from recommender.decision.acquisition import INCUMBENT_MARGIN
 from recommender.recommendation.candidates import Candidate, place_in_words, place_of
 from recommender.recommendation.migration import Migration
 from recommender.recommendation.query import Query
@@ -32,10 +32,10 @@ class Grounds:
     gpu: str
     ranked: Sequence[Candidate]
     landscape: Sequence[Candidate]
-    keep: Candidate | None
+    incumbent: Candidate | None
     migration: Migration | None
     known: Sequence[RunRecord]
-    beside: Sequence[RunRecord]
+    related: Sequence[RunRecord]
     evidence: Meta
     helpful: Sequence[Candidate]
 
@@ -114,7 +114,7 @@ def _excluded(grounds: Grounds) -> str:
 def _evidence(grounds: Grounds) -> str:
     best, model = grounds.best, grounds.query.model
     runs = [r for r in grounds.known if r.is_measured and not r.suspect]
-    others = [r for r in grounds.beside if r.engine == best.engine and r.is_measured]
+    others = [r for r in grounds.related if r.engine == best.engine and r.is_measured]
     there = sum(r.gpu == grounds.gpu for r in others)
     if runs:
         here = sum(r.gpu == grounds.gpu for r in runs)
@@ -199,18 +199,20 @@ def _other_engine(grounds: Grounds) -> str:
 
 
 def _versus_keep(grounds: Grounds) -> str:
-    best, keep, objective = grounds.best, grounds.keep, grounds.query.objective
-    if keep is None:
+    best, incumbent, objective = grounds.best, grounds.incumbent, grounds.query.objective
+    if incumbent is None:
         return ""
-    if not keep.is_feasible:
-        fails = "meet the limits" if keep.can_run else "fit"
-        return f"The configuration kept from the source, {place(keep)}, would not {fails} here."
-    if place_of(best) == place_of(keep):
+    if not incumbent.is_feasible:
+        fails = "meet the limits" if incumbent.can_run else "fit"
+        return (
+            f"The configuration kept from the source, {place(incumbent)}, would not {fails} here."
+        )
+    if place_of(best) == place_of(incumbent):
         return f"It is the very configuration of the source GPU.{_foregone(grounds)}"
-    gain = score(best, objective) / score(keep, objective) - 1
+    gain = score(best, objective) / score(incumbent, objective) - 1
     return (
-        f"Keeping the source's {place(keep)} would give "
-        f"{describe(keep, objective)}, {gain:+.1%} to gain by changing."
+        f"Keeping the source's {place(incumbent)} would give "
+        f"{describe(incumbent, objective)}, {gain:+.1%} to gain by changing."
     )
 
 
@@ -224,7 +226,7 @@ def _foregone(grounds: Grounds) -> str:
         return ""
     return (
         f" {place(other)[0].upper()}{place(other)[1:]} is expected to bring {gain:+.1%}: a change "
-        f"should promise {KEPT_MARGIN:.0%}."
+        f"should promise {INCUMBENT_MARGIN:.0%}."
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recommender.decision.acquisition import KEPT_MARGIN, cautious
+from recommender.decision.acquisition import INCUMBENT_MARGIN, cautious
 from recommender.recommendation.candidates import Candidate, place_of
 from recommender.recommendation.query import Query
 
@@ -28,7 +28,7 @@ def rank(feasible: Sequence[Candidate], query: Query) -> list[Candidate]:
     return [first, *(c for c in ordered if c is not first)]
 
 
-def prefer_kept(
+def prefer_incumbent(
     ranked: Sequence[Candidate], keep: Candidate | None, query: Query
 ) -> list[Candidate]:
     """Put the kept configuration first where changing is not expected to bring enough.
@@ -40,7 +40,7 @@ def prefer_kept(
     same = [c for c in ranked if keep is not None and place_of(c) == place_of(keep)]
     if not same or first.n_gpus < same[0].n_gpus or first.status == same[0].status == "measured":
         return list(ranked)
-    if worth(same[0], query.objective) < (1 - KEPT_MARGIN) * worth(first, query.objective):
+    if worth(same[0], query.objective) < (1 - INCUMBENT_MARGIN) * worth(first, query.objective):
         return list(ranked)
     return [same[0], *(c for c in ranked if c is not same[0])]
 

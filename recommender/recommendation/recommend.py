@@ -19,13 +19,13 @@ from autotune.catalog.models import find_model
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from recommender.decision.informative import most_informative
-from recommender.recommendation.baselines import kept, serving_now, usual
+from recommender.recommendation.baselines import incumbent, serving_now, usual
 from recommender.recommendation.candidates import Candidate, enumerate_configurations
 from recommender.recommendation.evaluate_candidates import price
 from recommender.recommendation.explanation import Grounds, explain
 from recommender.recommendation.migration import Migration, judge
 from recommender.recommendation.query import Query
-from recommender.recommendation.ranking import prefer_kept, rank, score
+from recommender.recommendation.ranking import prefer_incumbent, rank, score
 from recommender.recommendation.recommendation import Recommendation
 from recommender.recommendation.refusals import check_choice_left, check_price
 from recommender.surrogate.predictor import Predictor
@@ -54,9 +54,9 @@ def recommend(
     questions = enumerate_configurations(query, profile, gpu)
     landscape = price(questions, predictor, known, query)
     now = _served_now(query, profile, predictor, known)
-    keep = None if now is None else kept(query, gpu, now, predictor, known)
+    keep = None if now is None else incumbent(query, gpu, now, predictor, known)
     ranked = rank(check_choice_left(query, profile, gpu, landscape), query)
-    ranked = prefer_kept(ranked, keep, query)
+    ranked = prefer_incumbent(ranked, keep, query)
     best = ranked[0]
     moved = None if now is None else _moved(query, gpu, now, best)
     grounds = Grounds(
@@ -64,10 +64,10 @@ def recommend(
         gpu=gpu.name,
         ranked=ranked,
         landscape=landscape,
-        keep=keep,
+        incumbent=keep,
         migration=moved,
         known=[run for run in known if run.model == query.model],
-        beside=[run for run in known if run.model != query.model],
+        related=[run for run in known if run.model != query.model],
         evidence=predictor.meta,
         helpful=_helpful(predictor, questions, landscape, known, query, best),
     )

@@ -11,7 +11,7 @@ import numpy as np
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from recommender.features.efficiency import CLASSES
-from recommender.features.encode import FEATURE_NAMES, encode_facts
+from recommender.features.encode import FEATURE_NAMES, encode_features
 from recommender.features.roofline import BOTTLENECKS
 from recommender.features.table import Array
 from recommender.recommendation.candidates import Candidate
@@ -87,11 +87,11 @@ def account_for(
         configurations: Theirs, in the same order.
         surrogate: Directory that the predictor was loaded from.
     """
-    facts = gather(configurations, known).facts
-    prior = predictor.prior(facts)
+    inputs = gather(configurations, known).inputs
+    prior = predictor.prior(inputs)
     seconds = prior.roofline.shares_s
     shares = seconds / seconds.sum(axis=1, keepdims=True)
-    shap = contributions(load_booster(surrogate), encode_facts(facts))
+    shap = contributions(load_booster(surrogate), encode_features(inputs))
     believed = np.array([predictor.meta.shrinkage[name] for name in CLASSES])[prior.classes]
     near = nearest_measured(predictor, configurations, known)
     return [

@@ -18,7 +18,7 @@ from autotune.views.charts.landscape import (
 )
 from autotune.views.charts.surrogate import (
     Chart,
-    Told,
+    PredictedPoint,
     predicted_and_measured,
     regret_lines,
     residuals,
@@ -31,7 +31,7 @@ from recommender.recommendation.recommendation import Recommendation
 from recommender.reports.ledger import worth
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 
-_FEWEST_TOLD, _FEWEST_CELLS, _TPE_SEEDS = 3, 5, 10
+_FEWEST_POINTS, _FEWEST_CELLS, _TPE_SEEDS = 3, 5, 10
 _MOST_JUDGED = 3000
 
 
@@ -108,10 +108,12 @@ def proof_figures(
         known: Runs of the model that the store holds.
     """
     measured = measured_cells(made, known)
-    told = _told(made, measured)
+    confirmed_points = _points(made, measured)
     found: dict[str, Chart | None] = {
-        "predicted": predicted_and_measured(told, title="Predicted when it was recommended")
-        if len(told) >= _FEWEST_TOLD
+        "predicted": predicted_and_measured(
+            confirmed_points, title="Predicted when it was recommended"
+        )
+        if len(confirmed_points) >= _FEWEST_POINTS
         else None,
         "regret": _regret(made, document, list(measured.values())),
     }
@@ -126,14 +128,16 @@ def measured_cells(
     return {cell(r): r for r in known if r.is_measured and not r.suspect and cell(r) in asked}
 
 
-def _told(made: Recommendation, measured: Mapping[tuple[object, ...], RunRecord]) -> list[Told]:
-    told = []
+def _points(
+    made: Recommendation, measured: Mapping[tuple[object, ...], RunRecord]
+) -> list[PredictedPoint]:
+    confirmed_points = []
     for candidate in made.landscape:
         at = configuration_of(made.query, made.target_gpu, *place(candidate)[:3])
         run = measured.get(cell(at))
         if run is not None and candidate.status == "predicted" and run.output_throughput:
-            told.append(
-                Told(
+            confirmed_points.append(
+                PredictedPoint(
                     engine=candidate.engine,
                     name=f"{candidate.n_gpus} x {candidate.batch_size}",
                     predicted=candidate.output_throughput,
@@ -142,7 +146,7 @@ def _told(made: Recommendation, measured: Mapping[tuple[object, ...], RunRecord]
                     measured=run.output_throughput,
                 )
             )
-    return told
+    return confirmed_points
 
 
 def _regret(
@@ -176,8 +180,8 @@ def residual_figures(records: Sequence[RunRecord]) -> list[Figure]:
     if not rows:
         return []
     predictions = Predictor.load(PRETRAINED).predict([row.configuration for row in rows])
-    told = [
-        Told(
+    confirmed_points = [
+        PredictedPoint(
             engine=row.engine,
             name=f"{short_name(row.model)} on {row.n_gpus} x {row.gpu}, batch {row.batch_size}",
             predicted=p.output_throughput,
@@ -187,16 +191,16 @@ def residual_figures(records: Sequence[RunRecord]) -> list[Figure]:
         )
         for row, p in zip(rows, predictions, strict=True)
     ]
-    by_gpu: dict[str, list[Told]] = {}
-    by_model: dict[str, list[Told]] = {}
-    for row, item in zip(rows, told, strict=True):
+    by_gpu: dict[str, list[PredictedPoint]] = {}
+    by_model: dict[str, list[PredictedPoint]] = {}
+    for row, item in zip(rows, confirmed_points, strict=True):
         by_gpu.setdefault(row.gpu, []).append(item)
         by_model.setdefault(short_name(row.model), []).append(item)
     return [
         Figure(
             name="judged",
             chart=predicted_and_measured(
-                told, title="The shipped surrogate, told none of these runs"
+                confirmed_points, title="The shipped surrogate, told none of these runs"
             ),
         ),
         Figure(name="residuals-gpu", chart=residuals(by_gpu, title="Residuals by GPU")),

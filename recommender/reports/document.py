@@ -87,14 +87,14 @@ def last_confirmation(made: Recommendation, directory: Path) -> Confirmed | None
 
 def _headline(made: Recommendation, confirmed: Confirmed | None) -> str:
     best = made.best
-    told = (
+    answer = (
         f"{best.engine} on {made.deployment.text} ({made.target_gpu}), batch size "
         f"{best.batch_size}: {best.output_throughput:,.0f} tok/s** generated, 90 % interval "
         f"{best.low:,.0f} to {best.high:,.0f}, {best.status}, confidence {best.confidence}."
     )
     if confirmed is None:
-        return f"**Recommended: {told}\n\nNot confirmed by runs yet."
-    return f"**{inline(confirmed['summary'])}**\n\nRecommended was: **{told}"
+        return f"**Recommended: {answer}\n\nNot confirmed by runs yet."
+    return f"**{inline(confirmed['summary'])}**\n\nRecommended was: **{answer}"
 
 
 def _asked(made: Recommendation) -> str:

@@ -183,7 +183,7 @@ def entry_of(
     """
     first = document["runs"][0]
     run = Candidate(**first["predicted"])
-    told = made.best if made is not None and _is_same(made.best, run) else run
+    prediction = made.best if made is not None and _is_same(made.best, run) else run
     realised = first["measured"]["output_throughput"] if first["error"] is not None else None
     values = {} if made is None else _values(made, known)
     winner = document["winner"]
@@ -196,12 +196,12 @@ def entry_of(
         engine=run.engine,
         n_gpus=run.n_gpus,
         batch_size=run.batch_size,
-        predicted=told.output_throughput,
-        low=told.low,
-        high=told.high,
+        predicted=prediction.output_throughput,
+        low=prediction.low,
+        high=prediction.high,
         realised=realised,
-        error=None if realised is None else realised / told.output_throughput - 1,
-        is_inside=None if realised is None else told.low <= realised <= told.high,
+        error=None if realised is None else realised / prediction.output_throughput - 1,
+        is_inside=None if realised is None else prediction.low <= realised <= prediction.high,
         regret=_regret(values, run) if realised is not None else 1.0 if values else None,
         runs=len(document["runs"]),
         winner_regret=None if winner is None else _regret(values, Candidate(**winner)),

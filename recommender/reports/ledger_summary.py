@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from autotune.errors import InvalidConfigError
 from autotune.schema.record import RunRecord
-from autotune.views.charts.surrogate import Told, predicted_and_measured
+from autotune.views.charts.surrogate import PredictedPoint, predicted_and_measured
 from autotune.views.pages.document import Block, Figure
 from recommender.reports import ledger
 from recommender.reports.ledger import Entry, entry_of
@@ -88,8 +88,8 @@ def ledger_of(directory: Path, runs_of: Callable[[str], Sequence[RunRecord]]) ->
 
 def ledger_blocks(kept: Ledger) -> list[Block]:
     """Return the ledger as blocks of a store's report."""
-    told = [
-        Told(
+    points = [
+        PredictedPoint(
             engine=entry.engine,
             name=f"{entry.model} on {entry.n_gpus} x {entry.target_gpu}",
             predicted=entry.predicted,
@@ -100,9 +100,9 @@ def ledger_blocks(kept: Ledger) -> list[Block]:
         for entry in kept.entries
         if entry.realised is not None
     ]
-    if not told:
+    if not points:
         return [kept.markdown]
-    chart = predicted_and_measured(told, title="Recommended configurations, confirmed")
+    chart = predicted_and_measured(points, title="Recommended configurations, confirmed")
     return [kept.markdown, Figure(name="advice", chart=chart)]
 
 

@@ -152,8 +152,8 @@ def _log_confirmation(store: "Store", path: Path, document: Mapping[str, Any]) -
         },
     )
     if above is not None:
-        told = f"**{store.link(run_id, 'Confirmed')}:** {inline(document['summary'])}"
-        note = f"{told}\n\n{store.note_of(above)}"
+        line = f"**{store.link(run_id, 'Confirmed')}:** {inline(document['summary'])}"
+        note = f"{line}\n\n{store.note_of(above)}"
         store.amend(above, note=note, metrics=metrics, tags={DOWN: run_id})
 
 
@@ -178,16 +178,16 @@ def confirmation_table(document: Mapping[str, Any]) -> str:
             "inside")  # fmt: skip
     rows = []
     for run in document["runs"]:
-        told, found = run["predicted"], run["measured"]
+        predicted, found = run["predicted"], run["measured"]
         speed, error = found["output_throughput"], run["error"]
         rows.append(
             (
                 run["role"],
-                told["engine"],
-                str(told["n_gpus"]),
-                str(told["batch_size"]),
-                f"{told['output_throughput']:,.1f}",
-                f"{told['low']:,.1f} - {told['high']:,.1f}",
+                predicted["engine"],
+                str(predicted["n_gpus"]),
+                str(predicted["batch_size"]),
+                f"{predicted['output_throughput']:,.1f}",
+                f"{predicted['low']:,.1f} - {predicted['high']:,.1f}",
                 found["status"].replace("_", " ") if error is None else f"{speed:,.1f}",
                 "-" if error is None else f"{error:+.1%}",
                 {None: "-", True: "yes", False: "no"}[run["is_covered"]],

@@ -24,7 +24,7 @@ from autotune.schema.record import RunRecord
 from recommender.features.placement import run_of_one_replica
 from recommender.features.roofline import CONSTANTS, IDEAL, roofline
 from recommender.features.spec_sheets import gpu_of
-from recommender.features.table import Array, Facts
+from recommender.features.table import Array, ConfigurationTable
 from recommender.surrogate.evidence import gather
 from recommender.surrogate.gaussian_process import Hyper, posterior
 
@@ -64,7 +64,7 @@ def joules_per_token(
     metered = [run for run in map(run_of_one_replica, known) if metered_power(run) is not None]
     knowledge = gather(configurations, metered)
     throughput = throughput / knowledge.replicas
-    power = power_w(configurations, knowledge.facts, throughput)
+    power = power_w(configurations, knowledge.inputs, throughput)
     ran = [knowledge.runs[i] for i in knowledge.measured]
     speed = np.array([run.output_throughput for run in ran], dtype=np.float64)
     drawn = np.array([metered_power(run) for run in ran], dtype=np.float64)
@@ -95,29 +95,31 @@ def metered_energy(run: RunRecord) -> float | None:
     return power / run.output_throughput
 
 
-def power_w(configurations: Sequence[Configuration], facts: Facts, throughput: Array) -> Array:
+def power_w(
+    configurations: Sequence[Configuration], inputs: ConfigurationTable, throughput: Array
+) -> Array:
     """Return the physics' mean power of a replica in W, shape (n,); NaN on a CPU.
 
     Args:
-        facts: Of the configurations.
+        inputs: Of the configurations.
         throughput: Generated tokens/s, shape (n,): slower than the roofline is less busy.
     """
     specs = [gpu_of(configuration.gpu) for configuration in configurations]
     tdp = np.array([np.nan if spec.vendor == "cpu" else spec.tdp_w for spec in specs])
-    line = roofline(facts, CONSTANTS)
+    line = roofline(inputs, CONSTANTS)
     round_s = line.shares_s.sum(axis=1) * line.throughput / throughput
     arithmetic, memory = (
-        np.minimum(busy_s(facts, names) / round_s, 1.0) for names in (_ARITHMETIC, _MEMORY)
+        np.minimum(busy_s(inputs, names) / round_s, 1.0) for names in (_ARITHMETIC, _MEMORY)
     )
     dynamic = ARITHMETIC_SHARE * arithmetic + MEMORY_SHARE * memory
     # a pipeline's shards work one at a time
-    working = np.where(facts.is_engine("hf"), 1.0, facts["n_gpus"])
-    share = facts["n_gpus"] * CONSTANT_SHARE + working * np.minimum(dynamic, 1 - CONSTANT_SHARE)
+    working = np.where(inputs.is_engine("hf"), 1.0, inputs["n_gpus"])
+    share = inputs["n_gpus"] * CONSTANT_SHARE + working * np.minimum(dynamic, 1 - CONSTANT_SHARE)
     power: Array = tdp * share
     return power
 
 
-def busy_s(facts: Facts, names: Sequence[str]) -> Array:
+def busy_s(inputs: ConfigurationTable, names: Sequence[str]) -> Array:
     """Return the seconds a round would take if only these parts of the hardware took time, (n,).
 
     Args:
@@ -125,5 +127,5 @@ def busy_s(facts: Facts, names: Sequence[str]) -> Array:
     """
     rest = dict.fromkeys((*_ARITHMETIC, *_MEMORY), _FREE)
     part: Mapping[str, float] = {name: CONSTANTS[name] for name in names}
-    seconds: Array = roofline(facts, {**IDEAL, **_LINK, **rest, **part}).shares_s.sum(axis=1)
+    seconds: Array = roofline(inputs, {**IDEAL, **_LINK, **rest, **part}).shares_s.sum(axis=1)
     return seconds

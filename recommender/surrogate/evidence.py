@@ -12,7 +12,7 @@ from autotune.schema.record import RunRecord
 from autotune.schema.vocabulary import OWN_SOURCE
 from autotune.store.sampling import spread_over
 from recommender.features.placement import busy_replicas, one_replica, run_of_one_replica
-from recommender.features.table import Facts, collect, is_catalogued
+from recommender.features.table import ConfigurationTable, collect, is_catalogued
 from recommender.surrogate.feasibility import outcomes
 from recommender.surrogate.gaussian_process import ENGINE, GPU, MODEL, Cells, cells_of
 from recommender.surrogate.intervals import (
@@ -36,17 +36,17 @@ class Knowledge:
 
     Attributes:
         replicas: How many have requests, of each question, shape (n,).
-        facts, cells: Of the questions.
-        runs: The known runs, their facts and cells.
+        inputs, cells: Of the questions.
+        runs: The known runs, their inputs and cells.
         measured: Indices of the runs with a throughput, shape (k,).
         verdicts: Indices of the runs that say whether they fit in memory, and 1 or 0 for each.
     """
 
     replicas: NDArray[np.int64]
-    facts: Facts
+    inputs: ConfigurationTable
     cells: Cells
     runs: list[RunRecord]
-    run_facts: Facts
+    run_facts: ConfigurationTable
     run_cells: Cells
     measured: NDArray[np.int64]
     verdict_index: NDArray[np.int64]
@@ -84,17 +84,17 @@ def gather(configurations: Sequence[Configuration], known: Sequence[RunRecord]) 
     configurations = [one_replica(asked) for asked in configurations]
     sources = {run.source for run in runs}
     source = sources.pop() if len(sources) == 1 else None
-    facts = collect([*configurations, *runs], source=source)
-    cells = cells_of([*configurations, *runs], facts)
+    inputs = collect([*configurations, *runs], source=source)
+    cells = cells_of([*configurations, *runs], inputs)
     n = len(configurations)
-    asked, given = np.arange(n), np.arange(n, len(facts))
+    asked, given = np.arange(n), np.arange(n, len(inputs))
     verdicts = outcomes(runs)
     return Knowledge(
         replicas=replicas,
-        facts=facts.take(asked),
+        inputs=inputs.take(asked),
         cells=cells.take(asked),
         runs=runs,
-        run_facts=facts.take(given),
+        run_facts=inputs.take(given),
         run_cells=cells.take(given),
         measured=np.array([i for i, run in enumerate(runs) if run.is_measured], dtype=np.int64),
         verdict_index=np.array([i for i, _ in verdicts], dtype=np.int64),
@@ -132,7 +132,7 @@ def nearest_runs(
 MOST: Final = 240
 
 
-def beside(
+def related_runs(
     known: Sequence[RunRecord],
     others: Sequence[RunRecord],
     *,

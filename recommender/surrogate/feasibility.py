@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from autotune.schema.record import RunRecord
 from recommender.features.placement import gap_gb, outside_bytes
-from recommender.features.table import Array, Facts
+from recommender.features.table import Array, ConfigurationTable
 
 _GB: Final = 2.0**30
 _LOGIT_BYTES: Final = 4.0
@@ -50,11 +50,11 @@ class Feasibility:
     coefficients: Mapping[str, tuple[float, float, float]]
     logit_copies: float
 
-    def logits(self, facts: Facts) -> Array:
+    def logits(self, inputs: ConfigurationTable) -> Array:
         """Return the log odds that each configuration runs, shape (n,)."""
         table = np.array([self.coefficients[name] for name in _FAMILIES])
-        design = _design(facts, self.logit_copies)
-        odds: Array = (design * table[_family_of(facts)]).sum(axis=1)
+        design = _design(inputs, self.logit_copies)
+        odds: Array = (design * table[_family_of(inputs)]).sum(axis=1)
         return odds
 
 
@@ -69,34 +69,40 @@ PRIOR: Final = Feasibility(
 
 
 def probability(
-    model: Feasibility, facts: Facts, known: Facts, outcome: Array, same: Mask
+    model: Feasibility,
+    inputs: ConfigurationTable,
+    known: ConfigurationTable,
+    outcome: Array,
+    same: Mask,
 ) -> Array:
     """Return the probability that each configuration runs, shape (n,).
 
     Args:
-        facts: n configurations.
+        inputs: n configurations.
         known: m runs with an outcome.
         outcome: 1 where it completed, 0 where memory ran out, shape (m,).
         same: Whether a known run has a configuration's model and engine, shape (n, m).
     """
-    odds = model.logits(facts)
+    odds = model.logits(inputs)
     if len(outcome):
         known_odds = model.logits(known)
         groups, inverse = np.unique(same, axis=0, return_inverse=True)
         shifts = [_shift(known_odds[group], outcome[group]) for group in groups]
         odds = odds + np.array(shifts)[inverse.reshape(-1)]
     chance = _sigmoid(odds)
-    return _ruled(chance, facts, known, outcome, same) if len(outcome) else chance
+    return _ruled(chance, inputs, known, outcome, same) if len(outcome) else chance
 
 
-def _ruled(chance: Array, facts: Facts, known: Facts, outcome: Array, same: Mask) -> Array:
+def _ruled(
+    chance: Array, inputs: ConfigurationTable, known: ConfigurationTable, outcome: Array, same: Mask
+) -> Array:
     """Return the chances after what known runs rule: firm on the same GPU, nearly so on another.
 
     Failures that memory does not explain happen. Where one here speaks against a configuration, and
     a run of no less demand for it, it is a last resort; what itself failed here is out.
     """
-    harder, easier = _dominates(facts, known, same)
-    here = facts["memory_gb"][:, None] == known["memory_gb"][None, :]
+    harder, easier = _dominates(inputs, known, same)
+    here = inputs["memory_gb"][:, None] == known["memory_gb"][None, :]
     ran, failed = outcome > 0, outcome == 0
     chance = np.where((easier & ran).any(axis=1), np.maximum(chance, _RAN_ELSEWHERE), chance)
     chance = np.where((easier & here & ran).any(axis=1), np.maximum(chance, _RAN), chance)
@@ -107,33 +113,35 @@ def _ruled(chance: Array, facts: Facts, known: Facts, outcome: Array, same: Mask
     return np.where(is_out, np.where(is_contested, _CONTESTED, 0.0), chance)
 
 
-def _dominates(facts: Facts, known: Facts, same: Mask) -> tuple[Mask, Mask]:
+def _dominates(
+    inputs: ConfigurationTable, known: ConfigurationTable, same: Mask
+) -> tuple[Mask, Mask]:
     """Return where a configuration needs at least, and at most, what a known run needed, (n, m)."""
     demand = (
-        facts["batch_size"][:, None] - known["batch_size"][None, :],
-        (facts["input_len"] + facts["output_len"])[:, None]
+        inputs["batch_size"][:, None] - known["batch_size"][None, :],
+        (inputs["input_len"] + inputs["output_len"])[:, None]
         - (known["input_len"] + known["output_len"])[None, :],
-        facts["weight_bytes"][:, None] - known["weight_bytes"][None, :],
-        known["n_gpus"][None, :] - facts["n_gpus"][:, None],
-        known["memory_gb"][None, :] - facts["memory_gb"][:, None],
+        inputs["weight_bytes"][:, None] - known["weight_bytes"][None, :],
+        known["n_gpus"][None, :] - inputs["n_gpus"][:, None],
+        known["memory_gb"][None, :] - inputs["memory_gb"][:, None],
     )
     harder = np.logical_and.reduce([difference >= 0 for difference in demand]) & same
     easier = np.logical_and.reduce([difference <= 0 for difference in demand]) & same
     return harder, easier
 
 
-def fit_feasibility(facts: Facts, outcome: Array, weight: Array) -> Feasibility:
+def fit_feasibility(inputs: ConfigurationTable, outcome: Array, weight: Array) -> Feasibility:
     """Return the posterior mode of the coefficients, for the best number of logit copies.
 
     Args:
-        facts: n runs, completed and out of memory.
+        inputs: n runs, completed and out of memory.
         outcome: 1 where it completed, shape (n,).
         weight: Weight of each row, shape (n,).
     """
-    family = _family_of(facts)
+    family = _family_of(inputs)
     best, best_loss = PRIOR, np.inf
     for copies in _LOGIT_COPIES:
-        design = _design(facts, copies)
+        design = _design(inputs, copies)
         fitted, loss = {}, 0.0
         for number, name in enumerate(_FAMILIES):
             rows = family == number
@@ -159,28 +167,31 @@ def outcomes(known: Sequence[RunRecord]) -> list[tuple[int, float]]:
     ]
 
 
-def _family_of(facts: Facts) -> NDArray[np.int64]:
+def _family_of(inputs: ConfigurationTable) -> NDArray[np.int64]:
     """Return the index into _FAMILIES of each row, shape (n,)."""
-    hf = np.where(facts["is_early"] > 0, _FAMILIES.index("early_hf"), _FAMILIES.index("hf"))
-    return np.where(facts.is_engine("hf"), hf, _FAMILIES.index("other"))
+    hf = np.where(inputs["is_early"] > 0, _FAMILIES.index("early_hf"), _FAMILIES.index("hf"))
+    return np.where(inputs.is_engine("hf"), hf, _FAMILIES.index("other"))
 
 
-def _design(facts: Facts, copies: float) -> Array:
+def _design(inputs: ConfigurationTable, copies: float) -> Array:
     """Return 1, the log of demand over room, and the share offloaded to the host, shape (n, 3)."""
-    is_hf = facts.is_engine("hf")
-    outside = outside_bytes(facts)
-    each = facts["memory_per_sequence_gb"]
-    weights = (facts["memory_total_gb"] - facts["batch_size"] * each).clip(min=0.0)
+    is_hf = inputs.is_engine("hf")
+    outside = outside_bytes(inputs)
+    each = inputs["memory_per_sequence_gb"]
+    weights = (inputs["memory_total_gb"] - inputs["batch_size"] * each).clip(min=0.0)
     # Since transformers 4.45 a prompt's logits are computed for its last position alone.
     each = (
-        each + copies * facts["is_early"] * facts["input_len"] * facts["vocab"] * _LOGIT_BYTES / _GB
+        each
+        + copies * inputs["is_early"] * inputs["input_len"] * inputs["vocab"] * _LOGIT_BYTES / _GB
     )
-    available = facts["memory_available_gb"]
-    room = np.where(outside > 0, gap_gb(facts), available - weights)
-    hf = np.log(facts["batch_size"] * each / room.clip(min=_LEAST_ROOM_GB))
-    overflow = np.log(facts["memory_total_gb"] / available).clip(0.0, _MOST_OVERFLOW)
-    other = np.where(facts["fits"] > 0, -np.log(facts["max_sequences"]), _OVERFLOW * (1 + overflow))
-    shape = (np.ones(len(facts)), np.where(is_hf, hf, other), outside / facts["weight_bytes"])
+    available = inputs["memory_available_gb"]
+    room = np.where(outside > 0, gap_gb(inputs), available - weights)
+    hf = np.log(inputs["batch_size"] * each / room.clip(min=_LEAST_ROOM_GB))
+    overflow = np.log(inputs["memory_total_gb"] / available).clip(0.0, _MOST_OVERFLOW)
+    other = np.where(
+        inputs["fits"] > 0, -np.log(inputs["max_sequences"]), _OVERFLOW * (1 + overflow)
+    )
+    shape = (np.ones(len(inputs)), np.where(is_hf, hf, other), outside / inputs["weight_bytes"])
     return np.stack(shape, axis=1)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.schema.configuration import Configuration
-from recommender.features.table import Array, Facts
+from recommender.features.table import Array, ConfigurationTable
 
 N_RUN_COORDINATES: Final = 4
 # columns of Cells.labels
@@ -98,7 +98,7 @@ class Cells:
         )
 
 
-def cells_of(configurations: Sequence[Configuration], facts: Facts) -> Cells:
+def cells_of(configurations: Sequence[Configuration], inputs: ConfigurationTable) -> Cells:
     """Return the cells of configurations; codes compare only within one call."""
     names = ("n_gpus", "in_flight", "input_len", "output_len", "params")
     texts = (
@@ -106,11 +106,11 @@ def cells_of(configurations: Sequence[Configuration], facts: Facts) -> Cells:
         [c.model for c in configurations],
         [c.gpu for c in configurations],
         [c.mode for c in configurations],
-        np.round(facts["weight_bytes"] / facts["params"], 2).tolist(),
+        np.round(inputs["weight_bytes"] / inputs["params"], 2).tolist(),
     )
-    is_far = facts["is_cpu"] + facts["is_amd"] + facts["is_other_vendor"]
+    is_far = inputs["is_cpu"] + inputs["is_amd"] + inputs["is_other_vendor"]
     return Cells(
-        coordinates=np.log2(np.stack([facts[name] for name in names], axis=1)),
+        coordinates=np.log2(np.stack([inputs[name] for name in names], axis=1)),
         labels=np.stack([_codes(column) for column in texts], axis=1),
         spread=np.where(is_far > 0, FAR_VENDOR_SPREAD, 1.0),
     )
@@ -189,7 +189,7 @@ def posterior(hyper: Hyper, known: Cells, residual: Array, wanted: Cells) -> tup
     return cross.T @ white, np.sqrt(variance)
 
 
-def oddness(hyper: Hyper, known: Cells, residual: Array, wanted: Cells) -> Array:
+def student_t_scale(hyper: Hyper, known: Cells, residual: Array, wanted: Cells) -> Array:
     """Return how far the wanted cells' models stray from what the process expects, shape (n,).
 
     A factor on the deviation: that of a Student-t process with DEGREES degrees of freedom (Shah et

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from recommender.features.table import Array, Facts
+from recommender.features.table import Array, ConfigurationTable
 
 LEVEL: Final = 0.90
 # What is known: of other models on the target GPU, of the model on other GPUs, of it on the target
@@ -25,14 +25,14 @@ _CROWDED_DOUBT: Final = 2.0
 WITHOUT_EVIDENCE: Final = 1.645
 
 
-def doubt(facts: Facts) -> Array:
+def doubt(inputs: ConfigurationTable) -> Array:
     """Return the factor on the calibration's deviation, shape (n,).
 
     Where weights take most of the GPUs' memory, a Hugging Face pipeline offloads some of them or
     has little room left: errors there are about twice those elsewhere.
     """
-    room = facts["n_gpus"] * facts["memory_gb"] * _GB
-    is_crowded = facts.is_engine("hf") & (facts["weight_bytes"] > _CROWDED * room)
+    room = inputs["n_gpus"] * inputs["memory_gb"] * _GB
+    is_crowded = inputs.is_engine("hf") & (inputs["weight_bytes"] > _CROWDED * room)
     return np.where(is_crowded, _CROWDED_DOUBT, 1.0)
 
 

@@ -76,7 +76,7 @@ def nearest_measured(
     cells = knowledge.run_cells.take(knowledge.measured)
     found = []
     for row in range(len(configurations)):
-        hyper = predictor.meta.hyper[family(knowledge.facts, row)]
+        hyper = predictor.meta.hyper[family(knowledge.inputs, row)]
         mine = knowledge.cells.take(np.array([row]))
         own = float(covariance(hyper, mine, mine)[0, 0])
         shared = covariance(hyper, mine, cells)[0] / own if runs else np.zeros(0)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from recommender.features.efficiency import CLASSES, classes_of, columns
-from recommender.features.encode import encode_facts
+from recommender.features.encode import encode_features
 from recommender.features.roofline import BOTTLENECKS, Roofline, roofline
-from recommender.features.table import FAMILIES, Array, Facts, families_of
+from recommender.features.table import FAMILIES, Array, ConfigurationTable, families_of
 from recommender.surrogate.artifact import Meta, read_surrogate
 from recommender.surrogate.evidence import Knowledge, gather
 from recommender.surrogate.feasibility import probability
@@ -22,8 +22,8 @@ from recommender.surrogate.gaussian_process import (
     GPU,
     MODEL,
     joint_covariance,
-    oddness,
     posterior,
+    student_t_scale,
     winsorized,
 )
 from recommender.surrogate.intervals import ALONE, BOTH, ELSEWHERE, ON_TARGET, STATES, doubt
@@ -98,10 +98,10 @@ class Predictor:
         if not configurations:
             return []
         knowledge = gather(configurations, known)
-        prior = self.prior(knowledge.facts)
+        prior = self.prior(knowledge.inputs)
         shift, deviation = self._correct(knowledge)
         state = knowledge.state()
-        half = deviation * self._quantile(knowledge.facts, state)
+        half = deviation * self._quantile(knowledge.inputs, state)
         log_throughput = np.clip(prior.log_throughput + shift, -20, 20)
         chance = self._chance(knowledge)
         confidence = self._confidence(configurations, knowledge, state)
@@ -117,9 +117,9 @@ class Predictor:
                 high=float(high[i]),
                 p_feasible=float(chance[i]),
                 fits=bool(fits[i]),
-                memory_gb=float(knowledge.facts["memory_total_gb"][i]),
+                memory_gb=float(knowledge.inputs["memory_total_gb"][i]),
                 ttft_ms=float(ttft[i]),
-                tpot_ms=float(tpot[i]) if knowledge.facts["output_len"][i] > 1 else None,
+                tpot_ms=float(tpot[i]) if knowledge.inputs["output_len"][i] > 1 else None,
                 roofline_throughput=float((replicas * prior.roofline.throughput)[i]),
                 bottleneck=BOTTLENECKS[bottleneck[i]],
                 confidence=confidence[i],
@@ -136,12 +136,12 @@ class Predictor:
         ttft = prior.roofline.ttft_s * slow[:, 0] * factor * _MILLISECONDS
         return ttft, prior.roofline.tpot_s * slow[:, 1] * factor * _MILLISECONDS
 
-    def prior(self, facts: Facts) -> Prior:
+    def prior(self, inputs: ConfigurationTable) -> Prior:
         """Return roofline and shrunk trees, without any own runs, for n rows."""
-        classes = classes_of(facts)
-        line = roofline(facts, columns(self.meta.constants, classes))
+        classes = classes_of(inputs)
+        line = roofline(inputs, columns(self.meta.constants, classes))
         shrinkage = np.array([self.meta.shrinkage[name] for name in CLASSES])[classes]
-        residual = self.forest.predict(encode_facts(facts))
+        residual = self.forest.predict(encode_features(inputs))
         return Prior(
             log_throughput=np.log(line.throughput) + shrinkage * residual,
             roofline=line,
@@ -150,13 +150,13 @@ class Predictor:
 
     def _correct(self, knowledge: Knowledge) -> tuple[Array, Array]:
         """Return the log correction and its standard deviation, shape (n,) each."""
-        n = len(knowledge.facts)
+        n = len(knowledge.inputs)
         shift, deviation = np.zeros(n), np.zeros(n)
         residual = self._known_residual(knowledge)
         for engine in np.unique(knowledge.cells.labels[:, ENGINE]):
             rows = np.flatnonzero(knowledge.cells.labels[:, ENGINE] == engine)
             runs = knowledge.run_cells.labels[knowledge.measured, ENGINE] == engine
-            hyper = self.meta.hyper[family(knowledge.facts, int(rows[0]))]
+            hyper = self.meta.hyper[family(knowledge.inputs, int(rows[0]))]
             given = (
                 hyper,
                 knowledge.run_cells.take(knowledge.measured[runs]),
@@ -164,7 +164,7 @@ class Predictor:
                 knowledge.cells.take(rows),
             )
             shift[rows], spread = posterior(*given)
-            deviation[rows] = spread * oddness(*given)
+            deviation[rows] = spread * student_t_scale(*given)
         return shift, deviation
 
     def _known_residual(self, knowledge: Knowledge) -> Array:
@@ -178,19 +178,19 @@ class Predictor:
         residual = np.log(throughput) - prior.log_throughput
         return winsorized(residual, labels[:, [ENGINE, GPU]], is_asked)
 
-    def _quantile(self, facts: Facts, state: NDArray[np.int64]) -> Array:
+    def _quantile(self, inputs: ConfigurationTable, state: NDArray[np.int64]) -> Array:
         """Return the factor of each row's deviation: conformal, and for doubt, shape (n,)."""
         table = np.array(
             [[self.meta.quantiles[name][known] for known in STATES] for name in FAMILIES]
         )
-        factor: Array = table[families_of(facts), state] * doubt(facts)
+        factor: Array = table[families_of(inputs), state] * doubt(inputs)
         return factor
 
     def _chance(self, knowledge: Knowledge) -> Array:
         index = knowledge.verdict_index
         same = knowledge.same(ENGINE, MODEL)[:, index]
         known = knowledge.run_facts.take(index)
-        return probability(self.meta.feasibility, knowledge.facts, known, knowledge.verdict, same)
+        return probability(self.meta.feasibility, knowledge.inputs, known, knowledge.verdict, same)
 
     def _confidence(
         self, asked: Sequence[Configuration], knowledge: Knowledge, state: NDArray[np.int64]
@@ -211,9 +211,9 @@ class Predictor:
         return levels
 
 
-def family(facts: Facts, row: int) -> str:
+def family(inputs: ConfigurationTable, row: int) -> str:
     """Return the engine family (hf, vllm or other) that a row's calibration belongs to."""
-    return FAMILIES[families_of(facts)[row]]
+    return FAMILIES[families_of(inputs)[row]]
 
 
 _SMALLEST_VARIANCE: Final = 1e-12
@@ -235,7 +235,7 @@ def correlation(
         rows = np.flatnonzero(knowledge.cells.labels[:, ENGINE] == engine)
         runs = knowledge.run_cells.labels[knowledge.measured, ENGINE] == engine
         covariance[np.ix_(rows, rows)] = joint_covariance(
-            predictor.meta.hyper[family(knowledge.facts, int(rows[0]))],
+            predictor.meta.hyper[family(knowledge.inputs, int(rows[0]))],
             knowledge.run_cells.take(knowledge.measured[runs]),
             knowledge.cells.take(rows),
         )

@@ -12,7 +12,7 @@ from autotune.schema.record import RunRecord
 from autotune.store.sampling import landscape_of
 from recommender.features.placement import run_of_one_replica
 from recommender.features.roofline import peak_throughput
-from recommender.features.table import Array, Facts, collect, is_catalogued
+from recommender.features.table import Array, ConfigurationTable, collect, is_catalogued
 
 PEAK_MARGIN: Final = 1.1
 OVERFLOW_MARGIN: Final = 1.2
@@ -25,7 +25,7 @@ class Dataset:
 
     Attributes:
         records: n rows.
-        facts: Their numbers.
+        inputs: Their numbers.
         log_throughput: Natural log of the measured tokens/s, shape (n,).
         source: Index of who measured into ``sources``, shape (n,).
         weight: So that no source or landscape drowns the others, shape (n,).
@@ -34,7 +34,7 @@ class Dataset:
     """
 
     records: list[RunRecord]
-    facts: Facts
+    inputs: ConfigurationTable
     log_throughput: Array
     source: NDArray[np.int64]
     sources: tuple[str, ...]
@@ -48,7 +48,7 @@ class Dataset:
         records = [self.records[i] for i in index]
         return Dataset(
             records=records,
-            facts=self.facts.take(index),
+            inputs=self.inputs.take(index),
             log_throughput=self.log_throughput[index],
             source=self.source[index],
             sources=self.sources,
@@ -74,11 +74,11 @@ def prepare(records: Sequence[RunRecord]) -> Dataset:
             reasons[reason] += 1
             if reason == OUT_OF_MEMORY:
                 failures.append(run_of_one_replica(record))
-    facts = collect(measured)
+    inputs = collect(measured)
     throughput = np.array([float(record.output_throughput or 0.0) for record in measured])
-    slow_enough = throughput <= PEAK_MARGIN * peak_throughput(facts)
-    overflow = facts["memory_total_gb"] > OVERFLOW_MARGIN * facts["memory_available_gb"]
-    fits = facts.is_engine("hf") | ~overflow
+    slow_enough = throughput <= PEAK_MARGIN * peak_throughput(inputs)
+    overflow = inputs["memory_total_gb"] > OVERFLOW_MARGIN * inputs["memory_available_gb"]
+    fits = inputs.is_engine("hf") | ~overflow
     reasons["beats the roofline's peak"] += int((~slow_enough).sum())
     reasons["does not fit the GPUs named"] += int((slow_enough & ~fits).sum())
     possible = slow_enough & fits
@@ -86,7 +86,7 @@ def prepare(records: Sequence[RunRecord]) -> Dataset:
     sources = tuple(sorted({record.source for record in kept}))
     return Dataset(
         records=kept,
-        facts=facts.take(possible),
+        inputs=inputs.take(possible),
         log_throughput=np.log(throughput[possible]),
         source=np.array([sources.index(record.source) for record in kept], dtype=np.int64),
         sources=sources,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from autotune.errors import SurrogateError
 from autotune.schema.record import RunRecord
 from recommender.features.efficiency import CLASSES, Constants, classes_of, columns, fit_constants
-from recommender.features.encode import FEATURE_NAMES, encode_facts
+from recommender.features.encode import FEATURE_NAMES, encode_features
 from recommender.features.roofline import roofline
 from recommender.features.table import Array
 from recommender.surrogate.artifact import META_FILE, TREES_FILE, Meta
@@ -130,13 +130,15 @@ def _fit(records: Sequence[RunRecord], seed: int) -> FittedSurrogate:
             f"at least {FEWEST_ROWS} are needed (set aside: {dict(data.set_aside)}); "
             "run a study first"
         )
-    classes = classes_of(data.facts)
+    classes = classes_of(data.inputs)
     out = _left_out(data, seed)
     base = _ground(data)
     booster = _grow(base, out.grown, seed)
-    final_line = roofline(data.facts, columns(base.constants, classes))
-    said = _believed(out.shrinkage, classes) * booster.inplace_predict(encode_facts(data.facts))
-    learned = data.log_throughput - np.log(final_line.throughput) - said
+    final_line = roofline(data.inputs, columns(base.constants, classes))
+    of_trees = _believed(out.shrinkage, classes) * booster.inplace_predict(
+        encode_features(data.inputs)
+    )
+    learned = data.log_throughput - np.log(final_line.throughput) - of_trees
     hyper, quantiles = learn_calibration(data, out.residual, learned, seed)
     summary = {
         **summarise(data, len(records), seed),
@@ -170,14 +172,14 @@ def trees_of(booster: xgboost.Booster) -> bytes:
 
 
 def _ground(data: Dataset) -> _Ground:
-    classes = classes_of(data.facts)
-    constants = fit_constants(data.facts, data.log_throughput, data.source, data.weight)
-    line = roofline(data.facts, columns(constants, classes)).throughput
+    classes = classes_of(data.inputs)
+    constants = fit_constants(data.inputs, data.log_throughput, data.source, data.weight)
+    line = roofline(data.inputs, columns(constants, classes)).throughput
     residual = data.log_throughput - np.log(line)
     effects = harness_effects(data, residual, classes)
     centred = np.clip(residual - effects[data.source, classes], -RESIDUAL_CLIP, RESIDUAL_CLIP)
     matrix = xgboost.DMatrix(
-        encode_facts(data.facts),
+        encode_features(data.inputs),
         label=centred,
         weight=data.weight,
         feature_names=list(FEATURE_NAMES),
@@ -196,22 +198,22 @@ def _left_out(data: Dataset, seed: int) -> _LeftOut:
     groups = [f"{record.source}|{record.gpu}" for record in data.records]
     fold = folds(groups, seed)
     line, trees = np.zeros(len(groups)), np.zeros((len(GROWN), len(groups)))
-    classes = classes_of(data.facts)
+    classes = classes_of(data.inputs)
     for index in range(N_FOLDS):
         out, rest = fold == index, fold != index
         if not out.any():
             continue
         ground = _ground(data.take(rest) if rest.any() else data)
-        held = data.facts.take(out)
+        held = data.inputs.take(out)
         line[out] = np.log(roofline(held, columns(ground.constants, classes[out])).throughput)
-        seen = encode_facts(held)
-        for said, grown in zip(trees, GROWN, strict=True):
-            said[out] = _grow(ground, grown, seed).inplace_predict(seen)
+        seen = encode_features(held)
+        for of_trees, grown in zip(trees, GROWN, strict=True):
+            of_trees[out] = _grow(ground, grown, seed).inplace_predict(seen)
     raw = data.log_throughput - line
     found = []
-    for said, grown in zip(trees, GROWN, strict=True):
-        shrinkage = shrinkage_of(raw, said, classes, data.weight)
-        residual = raw - _believed(shrinkage, classes) * said
+    for of_trees, grown in zip(trees, GROWN, strict=True):
+        shrinkage = shrinkage_of(raw, of_trees, classes, data.weight)
+        residual = raw - _believed(shrinkage, classes) * of_trees
         found.append(_LeftOut(residual=residual, shrinkage=shrinkage, grown=grown))
     return min(found, key=lambda left: float(data.weight @ np.abs(left.residual)))
 

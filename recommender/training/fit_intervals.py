@@ -16,8 +16,8 @@ from recommender.surrogate.gaussian_process import (
     MODEL,
     Cells,
     Hyper,
-    oddness,
     posterior,
+    student_t_scale,
     winsorized,
 )
 from recommender.surrogate.intervals import (
@@ -76,17 +76,17 @@ def learn_quantiles(
         if record.purpose != "confirm":
             landscapes[landscape_of(record)].append(i)
     scores: dict[str, list[Array]] = {state: [] for state in STATES}
-    error = _Errors(residual=residual, learned=learned, doubts=doubt(data.facts))
+    error = _Errors(residual=residual, learned=learned, doubts=doubt(data.inputs))
     for landscape, members in landscapes.items():
         rows = np.array(members)
         elsewhere = _sample(siblings[landscape[:-1]], rows, rng)
         neighbours = _sample(siblings[(*landscape[:-2], landscape[-1], "gpu")], rows, rng)
-        for state, *knowledge in _rehearsals(cells, elsewhere, neighbours, rows):
+        for state, *knowledge in _calibration_states(cells, elsewhere, neighbours, rows):
             scores[state].append(_score(cells, error, hyper, *knowledge))
     return {state: round(conformal_quantile(found), 4) for state, found in scores.items()}
 
 
-def _rehearsals(
+def _calibration_states(
     cells: Cells, elsewhere: Index, neighbours: Index, rows: Index
 ) -> Iterator[tuple[str, Index, Index, Index]]:
     """Yield each state that can be rehearsed on a landscape: runs learned from, fresh, wanted."""
@@ -126,10 +126,10 @@ def _score(
     known = np.concatenate((learned, fresh))
     labels = cells.labels[known]
     is_asked = labels[:, MODEL] == cells.labels[wanted[0], MODEL]
-    said = np.concatenate((error.learned[learned], error.residual[fresh]))
-    said = winsorized(said, labels[:, [ENGINE, GPU]], is_asked)
-    given = hyper, cells.take(known), said, cells.take(wanted)
+    prior_residual = np.concatenate((error.learned[learned], error.residual[fresh]))
+    prior_residual = winsorized(prior_residual, labels[:, [ENGINE, GPU]], is_asked)
+    given = hyper, cells.take(known), prior_residual, cells.take(wanted)
     mean, deviation = posterior(*given)
-    widened = deviation * oddness(*given) * error.doubts[wanted]
+    widened = deviation * student_t_scale(*given) * error.doubts[wanted]
     scores: Array = np.abs(error.residual[wanted] - mean) / widened
     return scores

@@ -110,9 +110,9 @@ def learn_calibration(
         residual: log(measured / predicted without the row's GPU in its source), shape (n,).
         learned: log(measured / predicted by a fit that learned from the row), shape (n,).
     """
-    cells = cells_of(data.records, data.facts)
+    cells = cells_of(data.records, data.inputs)
     rng = np.random.default_rng(seed)
-    families = families_of(data.facts)
+    families = families_of(data.inputs)
     hypers: dict[str, Hyper] = {}
     quantiles: dict[str, Mapping[str, float]] = {}
     for number, name in enumerate(FAMILIES):

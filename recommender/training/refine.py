@@ -21,8 +21,8 @@ from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from autotune.schema.vocabulary import OWN_SOURCE
 from recommender.features.efficiency import CLASSES, classes_of
-from recommender.features.encode import FEATURE_NAMES, encode_facts
-from recommender.features.table import Array, Facts, collect
+from recommender.features.encode import FEATURE_NAMES, encode_features
+from recommender.features.table import Array, ConfigurationTable, collect
 from recommender.surrogate.artifact import Evidence, Meta
 from recommender.surrogate.predictor import Predictor
 from recommender.surrogate.trees import load_forest
@@ -36,7 +36,7 @@ N_ANCHORS: Final = 512
 _ENGINES: Final = ("vllm", "hf")
 
 
-def anchors_beside(
+def anchors_for(
     own: Sequence[RunRecord], before: Sequence[RunRecord], seed: int
 ) -> list[Configuration]:
     """Return what to keep as it was said of: much of the catalogue, and some of the rows before."""
@@ -173,8 +173,8 @@ def teach(
         shrinkage=_believed(old, data),
         evidence=_union(old.evidence, spanned(data)),
     )
-    anchors = collect(anchors_beside(data.records, before, seed))
-    features = np.vstack((encode_facts(data.facts), encode_facts(anchors)))
+    anchors = collect(anchors_for(data.records, before, seed))
+    features = np.vstack((encode_features(data.inputs), encode_features(anchors)))
     label = np.concatenate(
         (_wanted(taught.predictor, meta, data, is_last), _said(taught, meta, anchors))
     )
@@ -202,33 +202,35 @@ def _without_version(features: Array) -> Array:
 
 def _believed(prior: Meta, data: Dataset) -> dict[str, float]:
     """Return the shrinkage by class, no smaller than the least where there are rows to learn."""
-    present = {CLASSES[k] for k in np.unique(classes_of(data.facts))}
+    present = {CLASSES[k] for k in np.unique(classes_of(data.inputs))}
     return {
         name: max(share, LEAST_SHRINKAGE) if name in present else share
         for name, share in prior.shrinkage.items()
     }
 
 
-def _shares(meta: Meta, facts: Facts) -> Array:
-    return np.array([meta.shrinkage[name] for name in CLASSES])[classes_of(facts)]
+def _shares(meta: Meta, inputs: ConfigurationTable) -> Array:
+    return np.array([meta.shrinkage[name] for name in CLASSES])[classes_of(inputs)]
 
 
 def _wanted(prior: Predictor, meta: Meta, data: Dataset, is_last: bool) -> Array:
     """Return what the trees should say of a stage's runs, given how far they are believed."""
-    said = prior.prior(data.facts)
-    residual = data.log_throughput - np.log(said.roofline.throughput)
-    shares = _shares(meta, data.facts)
+    prediction = prior.prior(data.inputs)
+    residual = data.log_throughput - np.log(prediction.roofline.throughput)
+    shares = _shares(meta, data.inputs)
     if not is_last:
-        apart = data.log_throughput - said.log_throughput
-        residual -= harness_effects(data, apart, said.classes)[data.source, said.classes]
+        apart = data.log_throughput - prediction.log_throughput
+        residual -= harness_effects(data, apart, prediction.classes)[
+            data.source, prediction.classes
+        ]
         shares = np.ones(len(residual))
     wanted: Array = np.clip(residual, -RESIDUAL_CLIP, RESIDUAL_CLIP) / shares
     return wanted
 
 
-def _said(taught: FittedSurrogate, meta: Meta, anchors: Facts) -> Array:
+def _said(taught: FittedSurrogate, meta: Meta, anchors: ConfigurationTable) -> Array:
     """Return what the trees said of anchors, as it reads under the new shrinkage."""
-    trees: Array = taught.booster.inplace_predict(encode_facts(anchors))
+    trees: Array = taught.booster.inplace_predict(encode_features(anchors))
     before, now = _shares(taught.predictor.meta, anchors), _shares(meta, anchors)
     return np.where(now > 0, trees * before / np.maximum(now, LEAST_SHRINKAGE), trees)
 

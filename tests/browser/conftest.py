@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.shop import AUTOTUNE, Ran, Shop
+from tests.workspace import AUTOTUNE, Ran, Workspace
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 expect.set_options(timeout=60_000)
@@ -51,9 +51,11 @@ def keep(page: Page, request: pytest.FixtureRequest) -> Iterator[Callable[[str],
 
 
 @pytest.fixture(scope="session")
-def pages(demo: tuple[Shop, Ran], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def pages(
+    demo: tuple[Workspace, Ran], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[str]]:
     """The addresses that `autotune ui` tells, once it answers: the first is the configurations'."""
-    shop, ran = demo
+    workspace, ran = demo
     assert ran.code == 0, ran.err
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -62,7 +64,7 @@ def pages(demo: tuple[Shop, Ran], tmp_path_factory: pytest.TempPathFactory) -> I
     with log.open("w") as file:
         server = subprocess.Popen(
             [str(AUTOTUNE), "ui", "--port", str(port)],
-            cwd=shop.folder,
+            cwd=workspace.folder,
             stdout=file,
             stderr=file,
         )

@@ -14,14 +14,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, exp
 from autotune.store.tracking.layout import KIND
 from autotune.store.tracking.store import EXPERIMENT
 from recommender.training.registry import MODEL_NAME
-from tests.shop import Ran, Shop
+from tests.workspace import Ran, Workspace
 
 Keep = Callable[[str], None]
 MACHINE_LEARNING = "workflowType=machine_learning"
 
 
 @pytest.fixture(scope="module")
-def client(demo: tuple[Shop, Ran]) -> MlflowClient:
+def client(demo: tuple[Workspace, Ran]) -> MlflowClient:
     return MlflowClient(demo[0].uri)
 
 

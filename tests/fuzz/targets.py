@@ -15,7 +15,7 @@ from autotune.runner.worker_process import GarbledEventError, parse_event
 from autotune.schema.codec import to_json_line
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.loading import study_from_dict, study_from_options
-from autotune.schema.study_spec import parse_kept
+from autotune.schema.study_spec import parse_incumbent
 from autotune.schema.validation import parse_counts
 from autotune.store.cache import RecordCache
 from autotune.store.journal import open_journal, read_journal
@@ -87,7 +87,7 @@ def _text(data: bytes, _: Path) -> None:
     """A text wherever the command line takes one."""
     text = data.decode(errors="surrogateescape")
     settings: Mapping[str, object] = {}
-    for read in (find_gpu, find_model, parse_kept, parse_counts):
+    for read in (find_gpu, find_model, parse_incumbent, parse_counts):
         _refused(read, text)
     settings = _refused(read_settings, [text]) or {}
     _refused(lambda knobs: study_from_dict({"model": "gpt2", "knobs": knobs}), settings)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.shop import AUTOTUNE, Ran, Shop
+from tests.workspace import AUTOTUNE, Ran, Workspace
 
-__all__ = ["AUTOTUNE", "Ran", "Shop"]
+__all__ = ["AUTOTUNE", "Ran", "Workspace"]
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from autotune.catalog.gpus import find_gpu
 from autotune.engines.knobs import engine_version
 from autotune.store.journal import read_journal
-from tests.shop import Ran, Shop
+from tests.workspace import Ran, Workspace
 
 pytestmark = pytest.mark.skipif(
     engine_version("hf") is None, reason="transformers is not installed"
@@ -18,14 +18,14 @@ ASKED = ("--engine", "hf", "--input-len", 16, "--output-len", 4)
 
 
 @pytest.fixture(scope="module")
-def node(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def node(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     folder = tmp_path_factory.mktemp("node")
     (folder / "model").symlink_to(demo_model)
-    return Shop(folder)
+    return Workspace(folder)
 
 
 @pytest.fixture(scope="module")
-def confirmed(node: Shop) -> Ran:
+def confirmed(node: Workspace) -> Ran:
     target = find_gpu("cpu").name
     told = node(
         *("recommend", "--model", "model", "--target-gpu", target, *ASKED),
@@ -40,7 +40,9 @@ def confirmed(node: Shop) -> Ran:
     )
 
 
-def test_a_confirmation_is_shown_and_says_where_its_runs_are(node: Shop, confirmed: Ran) -> None:
+def test_a_confirmation_is_shown_and_says_where_its_runs_are(
+    node: Workspace, confirmed: Ran
+) -> None:
     assert confirmed.code == 0, confirmed.err
     assert len(confirmed.json()["runs"]) == 2
     [journal] = (node.folder / "mlruns" / "journals").glob("*.jsonl")
@@ -50,7 +52,7 @@ def test_a_confirmation_is_shown_and_says_where_its_runs_are(node: Shop, confirm
     assert "Traceback" not in confirmed.err
 
 
-def test_what_it_brings_home_is_logged_there(node: Shop, confirmed: Ran) -> None:
+def test_what_it_brings_home_is_logged_there(node: Workspace, confirmed: Ran) -> None:
     assert confirmed.code == 0, confirmed.err
     done = node("sync", "--json")
     assert done.code == 0, done.err
@@ -65,7 +67,7 @@ def test_what_it_brings_home_is_logged_there(node: Shop, confirmed: Ran) -> None
     "command", [("run", "--model", "model", *ASKED, "--batch-sizes", 1), ("train",), ("ui",)]
 )
 def test_what_needs_a_store_is_refused_with_what_to_do(
-    node: Shop, command: tuple[object, ...]
+    node: Workspace, command: tuple[object, ...]
 ) -> None:
     refused = node(*command, PYTHONPATH=BARE)
     assert refused.code == 1

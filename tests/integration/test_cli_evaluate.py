@@ -5,7 +5,7 @@ from pathlib import Path
 
 from autotune.schema.codec import to_json_line
 from recommender.commands.evaluate import evaluation_table
-from tests.integration.conftest import Shop
+from tests.integration.conftest import Workspace
 from tests.records import record
 
 
@@ -33,10 +33,12 @@ def landscapes(path: Path) -> Path:
     return path
 
 
-def test_migration_has_rows_for_ours_and_the_baselines_and_is_deterministic(shop: Shop) -> None:
-    data = landscapes(shop.folder / "runs.jsonl")
+def test_migration_has_rows_for_ours_and_the_baselines_and_is_deterministic(
+    workspace: Workspace,
+) -> None:
+    data = landscapes(workspace.folder / "runs.jsonl")
     arguments = ("evaluate", "--protocol", "migration", "--data", data, "--engine", "vllm")
-    first = shop(*arguments, "--json")
+    first = workspace(*arguments, "--json")
     assert first.code == 0, first.err
     assert "1 rows not read" in first.err
     rows = first.json()
@@ -48,7 +50,7 @@ def test_migration_has_rows_for_ours_and_the_baselines_and_is_deterministic(shop
     }
     for row in rows:
         assert 0 <= row["regret_mean"] <= row["regret_max"] <= 1
-    assert shop(*arguments, "--json").out == first.out
+    assert workspace(*arguments, "--json").out == first.out
     assert evaluation_table(rows).row_count == len(rows)
-    assert not (shop.folder / "mlruns").exists()
+    assert not (workspace.folder / "mlruns").exists()
     assert json.dumps(rows, allow_nan=False)

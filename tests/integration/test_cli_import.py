@@ -4,41 +4,41 @@ import json
 import shutil
 
 from tests.contract.importer_cases import FIXTURES, TRT_TABLE
-from tests.integration.conftest import Shop
+from tests.integration.conftest import Workspace
 
 CLIENT = ("--gpu", "H100", "--n-gpus", "1", "--engine-version", "0.32.0", "--model", "Llama-2-7b")
 
 
-def test_a_folder_of_a_benchmark_client_goes_in_with_options(shop: Shop) -> None:
+def test_a_folder_of_a_benchmark_client_goes_in_with_options(workspace: Workspace) -> None:
     for name in ("vllm_bench_serve_c2.json", "vllm_bench_serve_c4.json"):
-        shutil.copy(FIXTURES / name, shop.folder)
-    ran = shop("import", shop.folder, *CLIENT, "--json")
+        shutil.copy(FIXTURES / name, workspace.folder)
+    ran = workspace("import", workspace.folder, *CLIENT, "--json")
     assert ran.code == 0, ran.err
     [file] = json.loads(ran.out)["files"]
     assert (file["format"], file["good"]) == ("vllm-bench", 2)
-    assert "0 runs logged, 2 known" in shop("import", shop.folder, *CLIENT).out
+    assert "0 runs logged, 2 known" in workspace("import", workspace.folder, *CLIENT).out
 
 
-def test_what_is_missing_is_named_with_its_option(shop: Shop) -> None:
-    shutil.copy(FIXTURES / "vllm_bench_serve_c2.json", shop.folder)
-    ran = shop("import", shop.folder, *CLIENT[4:])
+def test_what_is_missing_is_named_with_its_option(workspace: Workspace) -> None:
+    shutil.copy(FIXTURES / "vllm_bench_serve_c2.json", workspace.folder)
+    ran = workspace("import", workspace.folder, *CLIENT[4:])
     assert ran.code == 2
     assert "give --gpu" in ran.err
 
 
-def test_the_table_names_file_line_and_reason(shop: Shop) -> None:
-    path = shop.folder / "performance_v0.6.md"
+def test_the_table_names_file_line_and_reason(workspace: Workspace) -> None:
+    path = workspace.folder / "performance_v0.6.md"
     path.write_text(TRT_TABLE.replace("LLaMA 70B", "LLaMA 71B"))
-    ran = shop("import", path)
+    ran = workspace("import", path)
     assert ran.code == 1
     assert "1 good rows, 2 refused" in ran.out
     [row] = [line for line in ran.out.splitlines() if "71B" in line]
     assert row.split()[:2] == ["2", path.name]
     assert "line 9: unknown model 'LLaMA 71B'" in row
-    assert len((shop.folder / f"{path.name}.rejected.jsonl").read_text().splitlines()) == 2
+    assert len((workspace.folder / f"{path.name}.rejected.jsonl").read_text().splitlines()) == 2
 
 
-def test_an_unknown_download_names_those_known(shop: Shop) -> None:
-    ran = shop("import", "llm-piolt", "--download")
+def test_an_unknown_download_names_those_known(workspace: Workspace) -> None:
+    ran = workspace("import", "llm-piolt", "--download")
     assert ran.code == 2
     assert "Did you mean llm-pilot" in ran.err

@@ -8,7 +8,7 @@ import pytest
 
 from autotune.engines.knobs import engine_version
 from autotune.schema.codec import to_json_line
-from tests.integration.conftest import Ran, Shop
+from tests.integration.conftest import Ran, Workspace
 from tests.records import record
 
 Write = Callable[[str, str], Path]
@@ -71,16 +71,18 @@ USAGE = [
 
 
 @pytest.mark.parametrize(("arguments", "words"), USAGE, ids=[" ".join(a) for a, _ in USAGE])
-def test_wrong_usage_is_exit_2(shop: Shop, arguments: list[str], words: list[str]) -> None:
-    assert_refused(shop(*arguments), 2, *words)
-    assert not (shop.folder / "mlruns").exists()
+def test_wrong_usage_is_exit_2(
+    workspace: Workspace, arguments: list[str], words: list[str]
+) -> None:
+    assert_refused(workspace(*arguments), 2, *words)
+    assert not (workspace.folder / "mlruns").exists()
 
 
 @pytest.mark.skipif(engine_version("vllm") is None, reason="vLLM is not installed")
-def test_an_unknown_vllm_knob_is_refused_by_the_installed_vllm(shop: Shop) -> None:
-    ran = shop("run", "--model", "Llama-3.1-8B", "--set", "enforce_eagr=true")
+def test_an_unknown_vllm_knob_is_refused_by_the_installed_vllm(workspace: Workspace) -> None:
+    ran = workspace("run", "--model", "Llama-3.1-8B", "--set", "enforce_eagr=true")
     assert_refused(ran, 2, "enforce_eagr", "enforce_eager")
-    assert not (shop.folder / "mlruns").exists()
+    assert not (workspace.folder / "mlruns").exists()
 
 
 @pytest.mark.parametrize(
@@ -93,19 +95,21 @@ def test_an_unknown_vllm_knob_is_refused_by_the_installed_vllm(shop: Shop) -> No
         ("engines: vllm\n", ["model"]),
     ],
 )
-def test_a_bad_study_file_is_exit_2(shop: Shop, write: Write, text: str, words: list[str]) -> None:
-    assert_refused(shop("run", write("study.yaml", text)), 2, *words)
-    assert not (shop.folder / "mlruns").exists()
+def test_a_bad_study_file_is_exit_2(
+    workspace: Workspace, write: Write, text: str, words: list[str]
+) -> None:
+    assert_refused(workspace("run", write("study.yaml", text)), 2, *words)
+    assert not (workspace.folder / "mlruns").exists()
 
 
-def test_a_target_on_which_nothing_fits_is_exit_1(shop: Shop) -> None:
-    ran = shop("recommend", "--model", "Llama-3.1-405B", "--target-gpu", "T4")
+def test_a_target_on_which_nothing_fits_is_exit_1(workspace: Workspace) -> None:
+    ran = workspace("recommend", "--model", "Llama-3.1-405B", "--target-gpu", "T4")
     assert_refused(ran, 1, "does not fit", "--max-gpus")
 
 
-def test_limits_that_nothing_meets_are_exit_1_and_name_the_nearest(shop: Shop) -> None:
-    assert_refused(shop(*ASK, "--max-ttft-ms", "5"), 1, "TTFT", "the nearest", "over 5 ms")
-    assert not (shop.folder / "mlruns").exists()
+def test_limits_that_nothing_meets_are_exit_1_and_name_the_nearest(workspace: Workspace) -> None:
+    assert_refused(workspace(*ASK, "--max-ttft-ms", "5"), 1, "TTFT", "the nearest", "over 5 ms")
+    assert not (workspace.folder / "mlruns").exists()
 
 
 @pytest.mark.parametrize(
@@ -118,44 +122,48 @@ def test_limits_that_nothing_meets_are_exit_1_and_name_the_nearest(shop: Shop) -
     ],
 )
 def test_an_import_without_a_good_row_writes_nothing(
-    shop: Shop, write: Write, name: str, text: str, code: int, words: list[str]
+    workspace: Workspace, write: Write, name: str, text: str, code: int, words: list[str]
 ) -> None:
-    ran = shop("import", write(name, text))
+    ran = workspace("import", write(name, text))
     assert_refused(ran, code, name, *words)
-    assert not (shop.folder / "mlruns").exists()
+    assert not (workspace.folder / "mlruns").exists()
 
 
-def test_good_rows_of_a_bad_file_go_in_and_bad_rows_are_set_aside(shop: Shop, write: Write) -> None:
+def test_good_rows_of_a_bad_file_go_in_and_bad_rows_are_set_aside(
+    workspace: Workspace, write: Write
+) -> None:
     rows = [record(), record(batch_size=16)]
     lines = [to_json_line(row) for row in rows]
     negative = json.loads(lines[0]) | {"output_throughput": -5.0, "batch_size": 64}
     del negative["run_key"]
     path = write("mixed.jsonl", "\n".join([*lines, json.dumps(negative), lines[0][:30]]))
-    first = shop("import", path)
+    first = workspace("import", path)
     assert first.code == 1
     assert "line 3: output_throughput=-5.0" in first.out
     assert "2 runs logged" in first.out
-    rejected = (shop.folder / "mixed.jsonl.rejected.jsonl").read_text().splitlines()
+    rejected = (workspace.folder / "mixed.jsonl.rejected.jsonl").read_text().splitlines()
     assert [json.loads(line)["line"] for line in rejected] == [3, 4]
-    assert "0 runs logged, 2 known" in shop("import", path).out
+    assert "0 runs logged, 2 known" in workspace("import", path).out
 
 
-def test_a_store_that_cannot_be_opened_is_exit_1_and_keeps_the_recommendation(shop: Shop) -> None:
-    (shop.folder / "mlruns").mkdir()
-    (shop.folder / "mlruns" / "mlflow.db").write_text("not a database" * 100)
-    ran = shop("train")
+def test_a_store_that_cannot_be_opened_is_exit_1_and_keeps_the_recommendation(
+    workspace: Workspace,
+) -> None:
+    (workspace.folder / "mlruns").mkdir()
+    (workspace.folder / "mlruns" / "mlflow.db").write_text("not a database" * 100)
+    ran = workspace("train")
     assert_refused(ran, 1, "mlflow.db")
 
 
-def test_vllm_not_installed_is_exit_1_and_says_what_to_install(shop: Shop) -> None:
+def test_vllm_not_installed_is_exit_1_and_says_what_to_install(workspace: Workspace) -> None:
     # A finder that hides vLLM, put in front by Python's own start-up hook.
-    hide = shop.folder / "hide"
+    hide = workspace.folder / "hide"
     hide.mkdir()
     (hide / "sitecustomize.py").write_text(
         "import importlib.util as u\n"
         "found = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name == 'vllm' else found(name, *a)\n"
     )
-    ran = shop("run", "--model", "Llama-3.1-8B", "--engine", "vllm", PYTHONPATH=str(hide))
+    ran = workspace("run", "--model", "Llama-3.1-8B", "--engine", "vllm", PYTHONPATH=str(hide))
     assert_refused(ran, 1, "vllm", "install")
-    assert not (shop.folder / "mlruns").exists()
+    assert not (workspace.folder / "mlruns").exists()

@@ -16,9 +16,9 @@ from autotune.engines.knobs import engine_version
 from autotune.store.tracking.layout import KIND
 from autotune.store.tracking.store import EXPERIMENT, Store
 from recommender.training.registry import MODEL_NAME
-from tests.integration.conftest import AUTOTUNE, Ran, Shop
+from tests.integration.conftest import AUTOTUNE, Ran, Workspace
 
-Demo = tuple[Shop, Ran]
+Demo = tuple[Workspace, Ran]
 MODEL = "mlruns/autotune-demo-llama"
 ENGINES = tuple(e for e in ("vllm", "hf") if engine_version(e) is not None)
 
@@ -31,8 +31,8 @@ def test_it_succeeds_and_says_how_to_go_on(demo: Demo) -> None:
 
 
 def test_the_store_holds_completed_runs_of_every_engine_here(demo: Demo) -> None:
-    shop, _ = demo
-    records = Store(shop.uri).read()
+    workspace, _ = demo
+    records = Store(workspace.uri).read()
     searched = [r for r in records if r.purpose == "search"]
     assert {r.engine for r in searched if r.status == "completed"} == set(ENGINES)
     assert {r.batch_size for r in searched} == {1, 2, 4, 8, 16}
@@ -45,8 +45,8 @@ def test_the_store_holds_completed_runs_of_every_engine_here(demo: Demo) -> None
 
 
 def test_the_registry_has_a_champion_that_mlflow_can_load(demo: Demo) -> None:
-    shop, _ = demo
-    client = MlflowClient(shop.uri)
+    workspace, _ = demo
+    client = MlflowClient(workspace.uri)
     champion = client.get_model_version_by_alias(MODEL_NAME, "champion")
     versions = client.search_model_versions(f"name = '{MODEL_NAME}'")
     assert {int(v.version) for v in versions} == {1, 2}
@@ -54,8 +54,8 @@ def test_the_registry_has_a_champion_that_mlflow_can_load(demo: Demo) -> None:
 
 
 def test_recommendations_and_the_confirmation_are_runs(demo: Demo) -> None:
-    shop, _ = demo
-    client = MlflowClient(shop.uri)
+    workspace, _ = demo
+    client = MlflowClient(workspace.uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
@@ -66,8 +66,8 @@ def test_recommendations_and_the_confirmation_are_runs(demo: Demo) -> None:
 
 
 def test_the_study_has_a_picture_and_its_journal(demo: Demo) -> None:
-    shop, _ = demo
-    client = MlflowClient(shop.uri)
+    workspace, _ = demo
+    client = MlflowClient(workspace.uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     query = f"tags.`{KIND}` = 'study' and metrics.best_output_throughput > 0"
@@ -82,8 +82,8 @@ def test_the_study_has_a_picture_and_its_journal(demo: Demo) -> None:
 
 
 def test_confirmatory_runs_are_below_their_confirmation(demo: Demo) -> None:
-    shop, _ = demo
-    client = MlflowClient(shop.uri)
+    workspace, _ = demo
+    client = MlflowClient(workspace.uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     [above] = client.search_runs([experiment.experiment_id], f"tags.`{KIND}` = 'confirmation'")
@@ -95,9 +95,9 @@ def test_confirmatory_runs_are_below_their_confirmation(demo: Demo) -> None:
 
 
 def test_a_second_recommendation_uses_the_own_runs_from_the_cache(demo: Demo) -> None:
-    shop, _ = demo
-    here = json.loads(shop("gpus", "--json").out)[-1]["name"]
-    ran = shop(
+    workspace, _ = demo
+    here = json.loads(workspace("gpus", "--json").out)[-1]["name"]
+    ran = workspace(
         *("recommend", "--model", MODEL, "--target-gpu", here, "--max-gpus", "1"),
         *("--input-len", "64", "--output-len", "32", "--max-batch-size", "16", "--json"),
         *("--engine", ENGINES[0]),
@@ -109,30 +109,30 @@ def test_a_second_recommendation_uses_the_own_runs_from_the_cache(demo: Demo) ->
 
 
 def test_a_journal_imported_twice_adds_nothing(demo: Demo) -> None:
-    shop, _ = demo
-    journal = sorted((shop.folder / "mlruns" / "journals").glob("*.jsonl"))[0]
-    assert "0 runs logged" in shop("import", journal).out
+    workspace, _ = demo
+    journal = sorted((workspace.folder / "mlruns" / "journals").glob("*.jsonl"))[0]
+    assert "0 runs logged" in workspace("import", journal).out
 
 
 def test_an_export_holds_every_run_and_another_store_takes_it(demo: Demo, tmp_path: Path) -> None:
-    shop, _ = demo
-    count = len(Store(shop.uri).read())
+    workspace, _ = demo
+    count = len(Store(workspace.uri).read())
     for name in ("runs.jsonl", "runs.csv"):
-        assert f"{count} runs written" in shop("export", tmp_path / name).out
-    other = Shop(tmp_path)
+        assert f"{count} runs written" in workspace("export", tmp_path / name).out
+    other = Workspace(tmp_path)
     assert f"{count} runs logged" in other("import", "runs.jsonl").out
     assert "0 runs logged" in other("import", "runs.csv").out
     assert sorted(r.record_id for r in Store(other.uri).read()) == sorted(
-        r.record_id for r in Store(shop.uri).read()
+        r.record_id for r in Store(workspace.uri).read()
     )
 
 
 def test_a_recommendation_is_confirmed_by_replay(demo: Demo, tmp_path: Path) -> None:
-    shop, _ = demo
-    shop("export", tmp_path / "runs.jsonl")
-    fresh = Shop(tmp_path)
-    shutil.copytree(shop.folder / MODEL, tmp_path / "autotune-demo-llama")
-    here = json.loads(shop("gpus", "--json").out)[-1]["name"]
+    workspace, _ = demo
+    workspace("export", tmp_path / "runs.jsonl")
+    fresh = Workspace(tmp_path)
+    shutil.copytree(workspace.folder / MODEL, tmp_path / "autotune-demo-llama")
+    here = json.loads(workspace("gpus", "--json").out)[-1]["name"]
     asked = fresh(
         *("recommend", "--model", "autotune-demo-llama", "--target-gpu", here, "--json"),
         *("--input-len", "64", "--output-len", "32", "--max-gpus", "1", "--engine", ENGINES[0]),
@@ -150,10 +150,10 @@ def test_a_recommendation_is_confirmed_by_replay(demo: Demo, tmp_path: Path) -> 
 def test_predict_keeps_the_order_and_never_fails_on_a_whole_record(
     demo: Demo, tmp_path: Path
 ) -> None:
-    shop, _ = demo
-    shop("export", tmp_path / "runs.jsonl")
+    workspace, _ = demo
+    workspace("export", tmp_path / "runs.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]
-    ran = shop("predict", tmp_path / "runs.jsonl", "--json")
+    ran = workspace("predict", tmp_path / "runs.jsonl", "--json")
     answers = [json.loads(line) for line in ran.out.splitlines()]
     assert [a["batch_size"] for a in answers] == [r["batch_size"] for r in rows]
     for answer in answers:
@@ -162,20 +162,20 @@ def test_predict_keeps_the_order_and_never_fails_on_a_whole_record(
 
 
 def test_evaluate_runs_on_the_store_or_says_what_it_needs(demo: Demo) -> None:
-    shop, _ = demo
-    ran = shop("evaluate", "--protocol", "migration")
+    workspace, _ = demo
+    ran = workspace("evaluate", "--protocol", "migration")
     assert ran.code == 1
     assert "two GPUs" in ran.err
 
 
 def test_the_ui_serves_the_store_on_loopback(demo: Demo) -> None:
-    shop, _ = demo
+    workspace, _ = demo
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = (shop.folder / "ui.log").open("w")
+    log = (workspace.folder / "ui.log").open("w")
     server = subprocess.Popen(
-        [str(AUTOTUNE), "ui", "--port", str(port)], cwd=shop.folder, stdout=log, stderr=log
+        [str(AUTOTUNE), "ui", "--port", str(port)], cwd=workspace.folder, stdout=log, stderr=log
     )
     try:
         page = _get(f"http://127.0.0.1:{port}/")

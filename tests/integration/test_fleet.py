@@ -14,7 +14,7 @@ from autotune.schema.configuration import identity
 from autotune.schema.record import RunRecord
 from autotune.store.journal import read_journal
 from tests.fleet_cluster import Cluster, cluster
-from tests.integration.conftest import AUTOTUNE, Shop
+from tests.integration.conftest import AUTOTUNE, Workspace
 
 pytest.importorskip("ray", reason="a fleet needs the extra `fleet`")
 pytestmark = [
@@ -42,30 +42,30 @@ def ray_cluster(cpu: str) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def fleet_shop(shop: Shop, demo_model: Path) -> Shop:
-    (shop.folder / "demo-model").symlink_to(demo_model)
-    (shop.folder / "study.yaml").write_text(json.dumps(STUDY))
-    return shop
+def fleet_shop(workspace: Workspace, demo_model: Path) -> Workspace:
+    (workspace.folder / "demo-model").symlink_to(demo_model)
+    (workspace.folder / "study.yaml").write_text(json.dumps(STUDY))
+    return workspace
 
 
-def start(shop: Shop, address: str) -> "subprocess.Popen[str]":
+def start(workspace: Workspace, address: str) -> "subprocess.Popen[str]":
     command = ("run", "study.yaml", "--fleet", address, "--journal", "j.jsonl", "--resume")
     return subprocess.Popen(
         [str(AUTOTUNE), *command],
-        cwd=shop.folder,
+        cwd=workspace.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def records_of(shop: Shop) -> list[RunRecord]:
-    path = shop.folder / "j.jsonl"
+def records_of(workspace: Workspace) -> list[RunRecord]:
+    path = workspace.folder / "j.jsonl"
     return read_journal(path) if path.exists() else []
 
 
-def wait_for_records(shop: Shop, n: int, process: "subprocess.Popen[str]") -> None:
-    while len(records_of(shop)) < n:
+def wait_for_records(workspace: Workspace, n: int, process: "subprocess.Popen[str]") -> None:
+    while len(records_of(workspace)) < n:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
 
@@ -77,7 +77,7 @@ def assert_whole(records: list[RunRecord]) -> None:
 
 
 def test_a_node_killed_in_mid_study_loses_nothing(
-    ray_cluster: Cluster, fleet_shop: Shop, cpu: str
+    ray_cluster: Cluster, fleet_shop: Workspace, cpu: str
 ) -> None:
     with start(fleet_shop, ray_cluster.address) as process:
         wait_for_records(fleet_shop, 3, process)
@@ -95,7 +95,7 @@ def test_a_node_killed_in_mid_study_loses_nothing(
 
 
 def test_a_driver_killed_in_mid_study_goes_on_where_it_was(
-    ray_cluster: Cluster, fleet_shop: Shop
+    ray_cluster: Cluster, fleet_shop: Workspace
 ) -> None:
     with start(fleet_shop, ray_cluster.address) as process:
         wait_for_records(fleet_shop, 2, process)
@@ -111,7 +111,7 @@ def test_a_driver_killed_in_mid_study_goes_on_where_it_was(
 
 
 def test_a_recommendation_is_confirmed_on_the_node_that_has_its_target(
-    ray_cluster: Cluster, fleet_shop: Shop, cpu: str
+    ray_cluster: Cluster, fleet_shop: Workspace, cpu: str
 ) -> None:
     asked = ("--model", "demo-model", "--engine", "hf", "--input-len", "16", "--output-len", "8")
     made = fleet_shop("recommend", *asked, "--target-gpu", cpu, "--max-batch-size", "4", "--json")
@@ -128,7 +128,7 @@ def test_a_recommendation_is_confirmed_on_the_node_that_has_its_target(
     assert cpu in refused.err
 
 
-def test_a_cluster_that_is_not_there_is_named(fleet_shop: Shop) -> None:
+def test_a_cluster_that_is_not_there_is_named(fleet_shop: Workspace) -> None:
     with start(fleet_shop, "127.0.0.1:1") as process:
         _, err = process.communicate(timeout=120)
     assert process.returncode == 1

@@ -11,7 +11,7 @@ import yaml
 
 from autotune.schema.loading import study_from_dict
 from autotune.schema.vocabulary import MODES
-from tests.integration.conftest import AUTOTUNE, Shop
+from tests.integration.conftest import AUTOTUNE, Workspace
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def commands() -> list[str]:
 
 
 @pytest.mark.slow
-def test_every_command_runs(demo: tuple[Shop, object], tmp_path: Path) -> None:
+def test_every_command_runs(demo: tuple[Workspace, object], tmp_path: Path) -> None:
     path = f"{AUTOTUNE.parent}:{os.environ['PATH']}"
     ran = [line for line in commands() if not line.startswith(SCRIPTS)]
     assert len(ran) >= 15

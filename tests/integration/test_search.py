@@ -10,7 +10,7 @@ from autotune.engines.knobs import engine_version
 from autotune.schema.record import RunRecord
 from autotune.store.journal import read_journal
 from autotune.store.tracking.layout import KIND
-from tests.integration.conftest import Ran, Shop
+from tests.integration.conftest import Ran, Workspace
 
 pytestmark = pytest.mark.skipif(
     engine_version("hf") is None, reason="transformers is not installed"
@@ -19,24 +19,24 @@ LENGTHS = ("--input-len", 16, "--output-len", 4, "--time-budget", 0.2)
 
 
 @pytest.fixture
-def model(demo_model: Path, shop: Shop) -> Shop:
-    (shop.folder / "model").symlink_to(demo_model)
-    return shop
+def model(demo_model: Path, workspace: Workspace) -> Workspace:
+    (workspace.folder / "model").symlink_to(demo_model)
+    return workspace
 
 
-def run(shop: Shop, *options: Any) -> tuple[Ran, list[RunRecord]]:
-    """Run a study in the shop; return what it said and its journal."""
+def run(workspace: Workspace, *options: Any) -> tuple[Ran, list[RunRecord]]:
+    """Run a study in the workspace; return what it said and its journal."""
     journal = "j.jsonl"
-    ran = shop(
+    ran = workspace(
         *("run", "--model", "model", "--engine", "hf", *LENGTHS, "--journal", journal, *options)
     )
-    path = shop.folder / journal
+    path = workspace.folder / journal
     return ran, read_journal(path) if path.exists() else []
 
 
 @pytest.mark.parametrize("strategy", ["random", "tpe", "surrogate"])
 def test_a_search_measures_the_default_first_and_stays_within_its_trials(
-    model: Shop, strategy: str
+    model: Workspace, strategy: str
 ) -> None:
     options = ("--strategy", strategy, "--batch-sizes", "2:16", "--max-trials", 3, "--seed", 7)
     ran, records = run(model, *options)
@@ -59,7 +59,7 @@ def test_a_search_measures_the_default_first_and_stays_within_its_trials(
     assert "starting hf" not in again.err
 
 
-def test_limits_choose_the_best_and_are_said_when_nothing_meets_them(model: Shop) -> None:
+def test_limits_choose_the_best_and_are_said_when_nothing_meets_them(model: Workspace) -> None:
     ran, records = run(model, "--batch-sizes", "1,16", "--max-ttft-ms", 0.001)
     assert ran.code == 1
     assert len(records) == 2
@@ -72,7 +72,7 @@ def test_limits_choose_the_best_and_are_said_when_nothing_meets_them(model: Shop
     assert "mean TTFT" in ran.out
 
 
-def test_the_kept_configuration_is_measured_first_and_compared(model: Shop) -> None:
+def test_the_kept_configuration_is_measured_first_and_compared(model: Workspace) -> None:
     ran, records = run(model, "--batch-sizes", "1,32", "--kept", "1x3")
     assert ran.code == 0, ran.err
     assert [(r.batch_size, r.purpose) for r in records] == [
@@ -83,7 +83,7 @@ def test_the_kept_configuration_is_measured_first_and_compared(model: Shop) -> N
     assert "batch 3" in next(line for line in ran.out.splitlines() if "baseline:" in line)
 
 
-def test_alternatives_of_a_knob_each_get_a_start(model: Shop) -> None:
+def test_alternatives_of_a_knob_each_get_a_start(model: Workspace) -> None:
     ran, records = run(
         model, "--batch-sizes", "2", "--set", 'hf.attn_implementation=["sdpa","eager"]'
     )
@@ -95,7 +95,7 @@ def test_alternatives_of_a_knob_each_get_a_start(model: Shop) -> None:
     assert f"(attn_implementation={best.knobs['attn_implementation']}), batch 2" in ran.out
 
 
-def test_budgets_of_time_end_a_grid_and_the_store_knows_the_search(model: Shop) -> None:
+def test_budgets_of_time_end_a_grid_and_the_store_knows_the_search(model: Workspace) -> None:
     ran = model(
         *("run", "--model", "model", "--engine", "hf", *LENGTHS, "--batch-sizes", "1:64"),
         *("--max-gpu-hours", 1e-7, "--max-time", 1000, "--seed", 3),
@@ -124,7 +124,7 @@ def test_budgets_of_time_end_a_grid_and_the_store_knows_the_search(model: Shop) 
     ],
 )
 def test_what_cannot_be_meant_is_exit_2_and_starts_nothing(
-    model: Shop, options: tuple[Any, ...], words: list[str]
+    model: Workspace, options: tuple[Any, ...], words: list[str]
 ) -> None:
     ran, records = run(model, *options)
     assert ran.code == 2, ran.err

@@ -11,7 +11,7 @@ import pytest
 
 from autotune.engines.knobs import engine_version
 from autotune.schema.record import RunRecord
-from autotune.schema.study_spec import Kept
+from autotune.schema.study_spec import Incumbent
 from autotune.schema.workload import Workload
 from autotune.store.journal import read_journal
 from tests.integration.studies import Follower, run, study_spec
@@ -95,7 +95,7 @@ def test_out_of_memory_rules_out_larger_batches_also_after_resuming(
     path = tmp_path / "journal.jsonl"
     # The kept configuration comes before the larger batches.
     fixed: dict[str, Any] = {
-        "kept": Kept(n_gpus=1, batch_size=1),
+        "kept": Incumbent(n_gpus=1, batch_size=1),
         "workloads": (Workload(input_len=256, output_len=2),),
     }
     spec = study_spec(demo_model, batch_sizes=(512,), **fixed)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shop import AUTOTUNE, Shop
+from tests.workspace import AUTOTUNE, Workspace
 
 COLOR = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m")
 ASK = ("recommend", "--model", "meta-llama/Llama-3.1-8B", "--target-gpu", "H100")
@@ -40,15 +40,15 @@ def on_a_terminal(folder: Path, *arguments: str, **environment: str) -> str:
     return written.decode()
 
 
-def test_colours_follow_no_color_and_pipes(shop: Shop) -> None:
-    assert COLOR.search(on_a_terminal(shop.folder, "doctor"))
-    assert not COLOR.search(on_a_terminal(shop.folder, "doctor", NO_COLOR="1"))
-    assert "\x1b" not in shop("doctor").out
+def test_colours_follow_no_color_and_pipes(workspace: Workspace) -> None:
+    assert COLOR.search(on_a_terminal(workspace.folder, "doctor"))
+    assert not COLOR.search(on_a_terminal(workspace.folder, "doctor", NO_COLOR="1"))
+    assert "\x1b" not in workspace("doctor").out
 
 
-def test_somebody_new_is_told_how_to_begin(shop: Shop) -> None:
-    assert "First time here?" in on_a_terminal(shop.folder, *ASK)
-    piped = shop(*ASK)
+def test_somebody_new_is_told_how_to_begin(workspace: Workspace) -> None:
+    assert "First time here?" in on_a_terminal(workspace.folder, *ASK)
+    piped = workspace(*ASK)
     assert "First time here?" not in piped.out + piped.err
     assert piped.err == ""
 
@@ -62,8 +62,8 @@ def test_somebody_new_is_told_how_to_begin(shop: Shop) -> None:
         (["run", "--batch"], "--batch-sizes"),
     ],
 )
-def test_the_shell_completes(shop: Shop, words: list[str], expected: str) -> None:
-    ran = shop(
+def test_the_shell_completes(workspace: Workspace, words: list[str], expected: str) -> None:
+    ran = workspace(
         _AUTOTUNE_COMPLETE="bash_complete",
         COMP_WORDS=" ".join(["autotune", *words]),
         COMP_CWORD=str(len(words)),
@@ -71,20 +71,22 @@ def test_the_shell_completes(shop: Shop, words: list[str], expected: str) -> Non
     assert f"plain,{expected}" in ran.out.splitlines()
 
 
-def test_the_shell_completes_what_the_store_has_an_id_for(shop: Shop) -> None:
-    made = shop(*ASK, "--json").json()["recommendation_id"]
-    ran = shop(_AUTOTUNE_COMPLETE="bash_complete", COMP_WORDS="autotune report ", COMP_CWORD="2")
+def test_the_shell_completes_what_the_store_has_an_id_for(workspace: Workspace) -> None:
+    made = workspace(*ASK, "--json").json()["recommendation_id"]
+    ran = workspace(
+        _AUTOTUNE_COMPLETE="bash_complete", COMP_WORDS="autotune report ", COMP_CWORD="2"
+    )
     assert f"plain,{made}" in ran.out.splitlines()
 
 
-def test_results_are_json_everywhere(shop: Shop) -> None:
-    built = shop("demo", "--model-only", "demo-model", "--json")
+def test_results_are_json_everywhere(workspace: Workspace) -> None:
+    built = workspace("demo", "--model-only", "demo-model", "--json")
     assert built.json() == {"model": "demo-model"}
-    assert shop("export", "runs.jsonl", "--json").json() == {"runs": 0, "output": "runs.jsonl"}
-    assert {check["name"] for check in shop("doctor", "--json").json()} >= {"Python", "store"}
+    assert workspace("export", "runs.jsonl", "--json").json() == {"runs": 0, "output": "runs.jsonl"}
+    assert {check["name"] for check in workspace("doctor", "--json").json()} >= {"Python", "store"}
 
 
-def test_an_option_that_is_almost_right_is_named(shop: Shop) -> None:
-    ran = shop("recommend", "--modle", "x")
+def test_an_option_that_is_almost_right_is_named(workspace: Workspace) -> None:
+    ran = workspace("recommend", "--modle", "x")
     assert ran.code == 2
     assert "--model" in ran.err

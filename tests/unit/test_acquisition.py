@@ -34,23 +34,23 @@ def test_where_nothing_is_expected_to_run_the_least_demanding_is_chosen() -> Non
         believed(900, p_feasible=0.01, memory_gb=4),
     ]
     assert best_expected(unlikely) == 1
-    assert best_expected(unlikely, kept=0) == 1
+    assert best_expected(unlikely, incumbent=0) == 1
     assert best_expected(unlikely, excluded=(1,)) == 0
     assert best_expected([*unlikely, believed(100, p_feasible=0.5)]) == 3
 
 
 def test_the_best_expected_is_first_then_the_likeliest_to_be_the_best() -> None:
-    assert next_run(BELIEF, {}, apart, kept=0) == 1
-    assert next_run(BELIEF, {1: 25.0}, apart, kept=0) == 2
+    assert next_run(BELIEF, {}, apart, incumbent=0) == 1
+    assert next_run(BELIEF, {1: 25.0}, apart, incumbent=0) == 2
     assert next_run(BELIEF, {0: 9.0, 1: 25.0, 2: 1.0}, apart) is None
 
 
 def test_a_change_has_to_promise_more_than_the_luck_of_the_best() -> None:
     belief = [believed(30.0), believed(31.0), believed(20.0)]
     assert best_expected(belief) == 1
-    assert best_expected(belief, kept=0) == 0
-    assert best_expected(belief, kept=2) == 1
-    assert best_expected(belief, excluded=(0,), kept=0) == 1
+    assert best_expected(belief, incumbent=0) == 0
+    assert best_expected(belief, incumbent=2) == 1
+    assert best_expected(belief, excluded=(0,), incumbent=0) == 1
 
 
 def test_caution_prefers_the_surer_of_two_that_are_nearly_as_fast() -> None:
@@ -65,7 +65,7 @@ def test_the_kept_configuration_is_the_third_run_at_the_latest(runs: int) -> Non
     belief = [believed(1.0), *(believed(30.0 - i) for i in range(6))]
     measured: dict[int, float] = {}
     for _ in range(min(runs, 3)):
-        index = next_run(belief, measured, apart, kept=0, kept_by=runs)
+        index = next_run(belief, measured, apart, incumbent=0, incumbent_by=runs)
         assert index is not None
         measured[index] = belief[index].output_throughput
     assert 0 in measured

@@ -10,7 +10,7 @@ from autotune.store.cache import RecordCache
 from recommender.commands.context import open_context
 from recommender.commands.recommend import advise
 from recommender.recommendation.recommendation import Recommendation
-from recommender.surrogate.evidence import MOST, beside
+from recommender.surrogate.evidence import MOST, related_runs
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.records import record
 
@@ -35,11 +35,11 @@ def test_those_on_the_target_come_first_and_other_engines_not_at_all() -> None:
     there = [other(b) for b in range(1, 201)]
     elsewhere = [other(b, gpu="H100-80GB") for b in range(1, 201)]
     strangers = [other(8, engine="hf")]
-    chosen = beside((), [*elsewhere, *strangers, *there], gpu="H200", engines=["vllm"])
+    chosen = related_runs((), [*elsewhere, *strangers, *there], gpu="H200", engines=["vllm"])
     assert len(chosen) == MOST
     assert chosen[: len(there)] == there
     assert {run.engine for run in chosen} == {"vllm"}
-    assert len(beside((), [*strangers, *there], gpu="H200", engines=["vllm", "hf"])) == 201
+    assert len(related_runs((), [*strangers, *there], gpu="H200", engines=["vllm", "hf"])) == 201
 
 
 def test_they_are_of_the_harness_of_the_models_own_runs() -> None:
@@ -48,7 +48,7 @@ def test_they_are_of_the_harness_of_the_models_own_runs() -> None:
 
     def of(*sources: str) -> list[str]:
         known = [record(source=source) for source in sources]
-        return [r.source for r in beside(known, others, gpu="H200", engines=["vllm"])]
+        return [r.source for r in related_runs(known, others, gpu="H200", engines=["vllm"])]
 
     assert of() == ["autotune"]
     assert of("one") == ["one"]

@@ -20,7 +20,7 @@ from autotune.views.charts.surrogate import (
     Boxes,
     HeatMap,
     Lines,
-    Told,
+    PredictedPoint,
     predicted_and_measured,
     regret_lines,
     residuals,
@@ -42,7 +42,9 @@ ROWS = [
 POINTS = points_of(ROWS)
 BEST = {place_of(ROWS[7]): "best"}
 TOLD = [
-    Told(engine=engine, name=f"{k}", predicted=100.0 * k, low=80.0 * k, high=120.0 * k, measured=m)
+    PredictedPoint(
+        engine=engine, name=f"{k}", predicted=100.0 * k, low=80.0 * k, high=120.0 * k, measured=m
+    )
     for k, (engine, m) in enumerate((("vllm", 90.0), ("hf", 290.0), ("vllm", 600.0)), start=1)
 ]
 

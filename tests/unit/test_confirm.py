@@ -51,10 +51,12 @@ def test_the_kept_configuration_is_among_the_first_three_and_never_beats_the_win
     tried = [run.record.batch_size for run in done.runs]
     assert advice.keep_source.batch_size in tried
     assert len(set(tried)) == 3
-    kept = next(r for r in rows if r.batch_size == advice.keep_source.batch_size)
+    incumbent = next(r for r in rows if r.batch_size == advice.keep_source.batch_size)
     assert done.winner is not None
-    assert kept.output_throughput is not None
-    assert done.winner.output_throughput >= kept.output_throughput * (1 - advice.query.tolerance)
+    assert incumbent.output_throughput is not None
+    assert done.winner.output_throughput >= incumbent.output_throughput * (
+        1 - advice.query.tolerance
+    )
 
 
 def test_the_recommended_configuration_comes_first(advice: Recommendation) -> None:
@@ -111,9 +113,11 @@ def test_nothing_is_left_to_lose_when_everything_was_run(peak: int) -> None:
     assert done.certificate.regret_bound90 == 0.0
     assert done.winner is not None
     assert advice.keep_source is not None
-    kept = next(r for r in done.runs if r.role == "kept").record.output_throughput
-    assert kept is not None
-    assert done.certificate.kept_slowdown == pytest.approx(1 - kept / done.winner.output_throughput)
+    incumbent = next(r for r in done.runs if r.role == "kept").record.output_throughput
+    assert incumbent is not None
+    assert done.certificate.kept_slowdown == pytest.approx(
+        1 - incumbent / done.winner.output_throughput
+    )
 
 
 def test_a_kept_configuration_that_cannot_be_run_here_is_predicted(advice: Recommendation) -> None:

@@ -66,5 +66,5 @@ def test_a_large_landscape_weighs_no_more_than_a_full_one():
 def test_a_part_has_weights_of_its_own():
     many = prepare([_with(batch_size=b, output_throughput=10.0) for b in range(1, 41)])
     part = many.take(np.arange(4))
-    assert len(part.records) == len(part.facts) == 4
+    assert len(part.records) == len(part.inputs) == 4
     assert part.weight.tolist() == [1.0] * 4

@@ -36,14 +36,16 @@ def power(configuration: Configuration, throughput: float) -> float:
 
 def test_a_single_sequence_by_hand() -> None:
     one = question(batch_size=1, input_len=512, output_len=128)
-    facts = collect([one])
-    read = facts["active_params"][0] * facts["weight_bytes"][0] / facts["params"][0]
+    inputs = collect([one])
+    read = inputs["active_params"][0] * inputs["weight_bytes"][0] / inputs["params"][0]
     weights_s = read / (4800e9 * CONSTANTS["weight_efficiency"])
     context = 512 + 128 / 2
-    kv_s = context * facts["kv_bytes_per_token"][0] / (4800e9 * CONSTANTS["kv_efficiency"])
+    kv_s = context * inputs["kv_bytes_per_token"][0] / (4800e9 * CONSTANTS["kv_efficiency"])
     # at the roofline of the memory alone, the memory is busy all the time
     throughput = 128 / (128 * weights_s + 127 * kv_s)
-    decode_s = 2 * facts["active_params"][0] / (facts["flops"][0] * CONSTANTS["decode_efficiency"])
+    decode_s = (
+        2 * inputs["active_params"][0] / (inputs["flops"][0] * CONSTANTS["decode_efficiency"])
+    )
     busy = 127 * decode_s * throughput / 128
     assert 0 < busy < 0.02
     expected = TDP_W * (CONSTANT_SHARE + MEMORY_SHARE + ARITHMETIC_SHARE * busy)

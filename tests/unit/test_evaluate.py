@@ -8,7 +8,7 @@ from landscapes import MODELS, synthetic_runs
 from autotune.errors import InvalidConfigError, SurrogateError
 from recommender.evaluation.backtest import METHODS, evaluate, known_runs
 from recommender.evaluation.protocols import cases_of, hides, popular_cell, principal_cells
-from recommender.evaluation.replay import kept_index, tpe_order
+from recommender.evaluation.replay import incumbent_index, tpe_order
 
 RUNS = synthetic_runs()
 KEYS = {
@@ -53,8 +53,8 @@ def test_on_an_easy_landscape_ours_is_near_the_best_and_never_below_keep(table):
             assert row["regret_max"] < 0.1
             assert row["ape_median"] < 0.2
             assert row["failed_choice_rate"] == 0
-            kept = by_method[(source, target, "keep", runs)]
-            assert runs < 3 or row["regret_mean"] <= kept["regret_mean"] + 1e-12
+            incumbent = by_method[(source, target, "keep", runs)]
+            assert runs < 3 or row["regret_mean"] <= incumbent["regret_mean"] + 1e-12
 
 
 def test_the_bound_on_regret_is_ours_alone_and_there_after_a_run(table):
@@ -111,9 +111,9 @@ def test_kept_is_the_sources_best_that_the_target_has():
         for c in cases_of(RUNS, "migration", "vllm")
         if (c.model, c.source_gpu, c.target_gpu) == (MODELS[0], "A100-40GB", "V100-32GB")
     ]
-    kept = case.candidates[kept_index(case)]
+    incumbent = case.candidates[incumbent_index(case)]
     best = max(case.source_rows, key=lambda run: run.output_throughput)
-    assert (kept.n_gpus, kept.batch_size) == (best.n_gpus, best.batch_size)
+    assert (incumbent.n_gpus, incumbent.batch_size) == (best.n_gpus, best.batch_size)
 
 
 def test_principal_cells_are_of_the_workload_with_most_cells():

@@ -59,8 +59,8 @@ def test_the_host_cpu_has_features_too():
 
 
 def test_an_engine_setting_caps_the_sequences_in_flight():
-    facts = collect([_ask(batch_size=512, knobs={"max_num_seqs": 128})])
-    assert facts["in_flight"][0] == 128
+    inputs = collect([_ask(batch_size=512, knobs={"max_num_seqs": 128})])
+    assert inputs["in_flight"][0] == 128
 
 
 def test_a_harness_cap_stays_with_its_harness():

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from autotune.schema.configuration import Configuration
 from recommender.features.table import collect
-from recommender.surrogate.gaussian_process import Hyper, cells_of, oddness, posterior, winsorized
+from recommender.surrogate.gaussian_process import (
+    Hyper,
+    cells_of,
+    posterior,
+    student_t_scale,
+    winsorized,
+)
 from recommender.surrogate.intervals import WITHOUT_EVIDENCE, conformal_quantile, coverage, doubt
 
 HYPER = Hyper()
@@ -140,9 +146,9 @@ def test_a_pipeline_with_little_room_left_is_doubted():
 def test_a_model_that_strays_is_odd_and_others_hardly():
     known = _cells(*((model, "H100-80GB", 2**k) for model in (LLAMA, PHI) for k in range(6)))
     swing = np.where(np.arange(6) % 2, 1.0, -1.0)
-    factor = oddness(HYPER, known, np.concatenate((2.0 * swing, 0.01 * swing)), known)
+    factor = student_t_scale(HYPER, known, np.concatenate((2.0 * swing, 0.01 * swing)), known)
     assert factor[:6].min() > 2 * factor[6:].max()
-    calm = oddness(HYPER, known, np.zeros(12), known)
+    calm = student_t_scale(HYPER, known, np.zeros(12), known)
     assert calm == pytest.approx(np.ones(12))
-    nothing = oddness(HYPER, known.take(np.array([], dtype=int)), np.zeros(0), known)
+    nothing = student_t_scale(HYPER, known.take(np.array([], dtype=int)), np.zeros(0), known)
     assert nothing == pytest.approx(np.ones(12))

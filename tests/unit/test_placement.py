@@ -9,12 +9,12 @@ from autotune.catalog.gpus import load_gpus
 from autotune.catalog.models import catalogue_names
 from autotune.schema.configuration import Configuration
 from recommender.features.placement import gap_gb, layer_bytes, outside_bytes
-from recommender.features.table import Facts, collect
+from recommender.features.table import ConfigurationTable, collect
 
 GB = 2.0**30
 
 
-def _placed(model: str, gpu: str, n_gpus: int, engine: str = "hf") -> Facts:
+def _placed(model: str, gpu: str, n_gpus: int, engine: str = "hf") -> ConfigurationTable:
     asked = Configuration(
         engine=engine, model=model, gpu=gpu, n_gpus=n_gpus, batch_size=1, dtype="float32"
     )

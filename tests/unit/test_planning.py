@@ -11,7 +11,7 @@ from autotune.catalog.models import find_model
 from autotune.engines.knobs import engine_version
 from autotune.errors import InvalidConfigError
 from autotune.schema.engine_config import EngineConfig
-from autotune.schema.study_spec import Kept, StudySpec
+from autotune.schema.study_spec import Incumbent, StudySpec
 from autotune.schema.workload import Workload
 from autotune.study.planning import Planned, plan, start_for
 
@@ -76,7 +76,7 @@ def test_serving_needs_a_start_of_its_own(demo_model: Path) -> None:
 def test_a_search_measures_the_default_and_the_kept_configuration(
     demo_model: Path, strategy: str
 ) -> None:
-    kept = Kept(n_gpus=1, batch_size=3)
+    kept = Incumbent(n_gpus=1, batch_size=3)
     items = planned(demo_model, strategy=strategy, kept=kept, batch_sizes=(2, 4))
     assert [(i.batch_size, i.is_baseline) for i in items] == [
         (2, False),
@@ -88,7 +88,7 @@ def test_a_search_measures_the_default_and_the_kept_configuration(
 
 @needs_hf
 def test_a_grid_measures_the_kept_configuration_alone_and_not_twice(demo_model: Path) -> None:
-    items = planned(demo_model, kept=Kept(n_gpus=1, batch_size=4))
+    items = planned(demo_model, kept=Incumbent(n_gpus=1, batch_size=4))
     assert [(i.batch_size, i.is_baseline) for i in items] == [(1, False), (4, True)]
 
 
@@ -105,7 +105,7 @@ def test_more_gpus_than_are_here_are_refused_also_for_the_kept_configuration(
     demo_model: Path,
 ) -> None:
     with pytest.raises(InvalidConfigError, match="n_gpus=64 is too many"):
-        planned(demo_model, kept=Kept(n_gpus=64, batch_size=4))
+        planned(demo_model, kept=Incumbent(n_gpus=64, batch_size=4))
 
 
 @needs_vllm

@@ -10,7 +10,14 @@ from autotune.errors import InvalidConfigError
 from autotune.schema.workload import Slo
 from recommender.recommendation.candidates import Candidate
 from recommender.recommendation.query import OBJECTIVES, Query
-from recommender.recommendation.ranking import amount, deploy, describe, prefer_kept, rank, score
+from recommender.recommendation.ranking import (
+    amount,
+    deploy,
+    describe,
+    prefer_incumbent,
+    rank,
+    score,
+)
 from tests.candidates import candidate
 
 
@@ -63,21 +70,21 @@ BEST = candidate(2, 256, 1000)
     ],
 )
 def test_the_kept_configuration_wins_unless_a_change_promises_enough(
-    kept: Candidate, is_first: bool
+    incumbent: Candidate, is_first: bool
 ) -> None:
-    ranked = prefer_kept([BEST, kept], kept, query())
-    assert ranked == ([kept, BEST] if is_first else [BEST, kept])
+    ranked = prefer_incumbent([BEST, incumbent], incumbent, query())
+    assert ranked == ([incumbent, BEST] if is_first else [BEST, incumbent])
 
 
 def test_what_was_measured_decides_over_what_was_kept() -> None:
-    best, kept = (
+    best, incumbent = (
         candidate(2, 256, 1000, status="measured"),
         candidate(2, 128, 960, status="measured"),
     )
-    assert prefer_kept([best, kept], kept, query())[0] is best
-    assert prefer_kept([best, kept], None, query())[0] is best
+    assert prefer_incumbent([best, incumbent], incumbent, query())[0] is best
+    assert prefer_incumbent([best, incumbent], None, query())[0] is best
     elsewhere = candidate(8, 1, 999)
-    assert prefer_kept([best, kept], elsewhere, query())[0] is best
+    assert prefer_incumbent([best, incumbent], elsewhere, query())[0] is best
 
 
 def test_few_passes_do_not_make_the_fastest_measured_lose() -> None:

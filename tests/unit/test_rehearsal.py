@@ -13,7 +13,7 @@ from tests.unit.landscapes import synthetic_runs
 
 HYPER = Hyper()
 DATA = prepare([run for i in range(8) for run in synthetic_runs(source=f"harness-{i}")])
-CELLS = cells_of(DATA.records, DATA.facts)
+CELLS = cells_of(DATA.records, DATA.inputs)
 
 
 def _drawn(scale=1.0):

@@ -16,7 +16,7 @@ from recommender.features.roofline import (
     peak_throughput,
     roofline,
 )
-from recommender.features.table import COLUMNS, Facts, collect
+from recommender.features.table import COLUMNS, ConfigurationTable, collect
 
 MODEL_NAMES = st.sampled_from(catalogue_names())
 GPU_NAMES = st.sampled_from(sorted(load_gpus()))
@@ -34,24 +34,24 @@ def _share(line, name):
 
 
 def test_7b_on_one_a100_reads_its_weights_once_a_step():
-    facts = collect([_ask()])
+    inputs = collect([_ask()])
     profile, gpu = find_model("meta-llama/Llama-2-7b-hf"), find_gpu("A100-80GB")
     touched = 2 * (profile.n_params - profile.vocab_size * profile.hidden_size)
     by_hand = touched / (gpu.bandwidth_gbs * 1e9)
     assert by_hand == pytest.approx(0.0065, rel=0.05)  # 13.2 GB at 2.04 TB/s
-    assert _share(roofline(facts, IDEAL), "weights") == pytest.approx(127 * by_hand, rel=0.01)
+    assert _share(roofline(inputs, IDEAL), "weights") == pytest.approx(127 * by_hand, rel=0.01)
 
 
 def test_kv_reads_of_7b_grow_with_batch_and_length():
-    facts = collect([_ask(batch_size=16)])
+    inputs = collect([_ask(batch_size=16)])
     a_token = 2 * 32 * 4096 * 2  # keys and values x layers x hidden x 2 bytes
     by_hand = 16 * (512 + 64) * a_token / (find_gpu("A100-80GB").bandwidth_gbs * 1e9)
-    assert _share(roofline(facts, IDEAL), "kv_reads") == pytest.approx(127 * by_hand, rel=0.01)
+    assert _share(roofline(inputs, IDEAL), "kv_reads") == pytest.approx(127 * by_hand, rel=0.01)
 
 
 def test_70b_over_eight_gpus_splits_weights_and_pays_for_the_links():
-    facts = collect([_ask("meta-llama/Llama-2-70b-hf", n_gpus=8, batch_size=4)])
-    line = roofline(facts, IDEAL)
+    inputs = collect([_ask("meta-llama/Llama-2-70b-hf", n_gpus=8, batch_size=4)])
+    line = roofline(inputs, IDEAL)
     weights = 2 * 69e9 / (8 * find_gpu("A100-80GB").bandwidth_gbs * 1e9)
     assert _share(line, "weights") / 127 == pytest.approx(weights, rel=0.03)
     link = find_gpu("A100-80GB").interconnect_gbs * 1e9 / 2
@@ -69,10 +69,10 @@ def test_mixtral_touches_more_experts_in_a_larger_batch():
 
 def test_multi_query_starcoder_reads_a_48th_of_the_cache():
     rows = [_ask("bigcode/starcoder", batch_size=8)]
-    facts = collect(rows)
-    assert facts["kv_bytes_per_token"][0] == 2 * 40 * 128 * 2
+    inputs = collect(rows)
+    assert inputs["kv_bytes_per_token"][0] == 2 * 40 * 128 * 2
     many = collect([_ask("bigcode/starcoder", n_gpus=8, batch_size=8)])
-    reads = [_share(roofline(f, IDEAL), "kv_reads") for f in (facts, many)]
+    reads = [_share(roofline(f, IDEAL), "kv_reads") for f in (inputs, many)]
     assert reads[1] == pytest.approx(reads[0])  # one KV head cannot be split
 
 
@@ -92,8 +92,8 @@ def test_what_does_not_fit_is_read_over_pcie():
 
 
 def test_more_sequences_than_memory_holds_wait():
-    facts = collect([_ask(gpu="A100-40GB", batch_size=b, input_len=2048) for b in (512, 4096)])
-    line = roofline(facts, CONSTANTS)
+    inputs = collect([_ask(gpu="A100-40GB", batch_size=b, input_len=2048) for b in (512, 4096)])
+    line = roofline(inputs, CONSTANTS)
     assert line.in_flight[0] < 512
     assert line.throughput[1] == pytest.approx(line.throughput[0], rel=0.05)
 
@@ -118,9 +118,9 @@ def test_more_sequences_than_memory_holds_wait():
 def test_a_step_of_more_sequences_than_graphs_were_captured_for_launches_each_layer(
     model, asked, launches
 ):
-    facts = collect([_ask(model, **{"gpu": "B200", "n_gpus": 2, "input_len": 32, **asked})])
-    without = roofline(facts, {**CONSTANTS, "uncaptured_layer_s": 0.0})
-    more = roofline(facts, CONSTANTS).tpot_s[0] - without.tpot_s[0]
+    inputs = collect([_ask(model, **{"gpu": "B200", "n_gpus": 2, "input_len": 32, **asked})])
+    without = roofline(inputs, {**CONSTANTS, "uncaptured_layer_s": 0.0})
+    more = roofline(inputs, CONSTANTS).tpot_s[0] - without.tpot_s[0]
     assert more == pytest.approx(launches * CONSTANTS["uncaptured_layer_s"])
 
 
@@ -147,26 +147,26 @@ def test_a_served_request_takes_the_place_of_one_that_ended():
 def test_without_flash_attention_shared_kv_heads_are_read_again(gpu, version, times):
     """Llama-3.1-8B: 32 query heads share 8 KV heads."""
     asked = _ask("meta-llama/Llama-3.1-8B", gpu, engine_version=version)
-    facts = collect([asked])
-    ideal = _share(roofline(facts, {**CONSTANTS, "rereads": 0.0}), "kv_reads")
-    assert _share(roofline(facts, CONSTANTS), "kv_reads") == pytest.approx(times * ideal)
+    inputs = collect([asked])
+    ideal = _share(roofline(inputs, {**CONSTANTS, "rereads": 0.0}), "kv_reads")
+    assert _share(roofline(inputs, CONSTANTS), "kv_reads") == pytest.approx(times * ideal)
 
 
-def _faster(facts, column):
-    table = facts.table.copy()
+def _faster(inputs, column):
+    table = inputs.table.copy()
     table[:, COLUMNS.index(column)] *= 2
-    return Facts(table=table)
+    return ConfigurationTable(table=table)
 
 
 @settings(max_examples=60, deadline=None)
 @given(MODEL_NAMES, GPU_NAMES, N_GPUS, BATCHES, st.sampled_from(["vllm", "hf", "trtllm"]))
 def test_more_bandwidth_flops_or_link_is_never_slower(model, gpu, n_gpus, batch_size, engine):
-    facts = collect([_ask(model, gpu, n_gpus, batch_size, engine=engine, dtype="auto")])
-    before = roofline(facts, CONSTANTS)
+    inputs = collect([_ask(model, gpu, n_gpus, batch_size, engine=engine, dtype="auto")])
+    before = roofline(inputs, CONSTANTS)
     assert np.isfinite(before.throughput[0])
     assert before.throughput[0] > 0
-    assert before.throughput[0] <= peak_throughput(facts)[0]
+    assert before.throughput[0] <= peak_throughput(inputs)[0]
     for column in ("bandwidth", "flops", "interconnect"):
-        after = roofline(_faster(facts, column), CONSTANTS)
+        after = roofline(_faster(inputs, column), CONSTANTS)
         assert after.throughput[0] >= before.throughput[0] * (1 - 1e-12)
         assert after.tpot_s[0] <= before.tpot_s[0] * (1 + 1e-12)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from autotune.errors import InvalidConfigError, UsageError
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.loading import study_from_dict
-from autotune.schema.study_spec import Kept, StudySpec
+from autotune.schema.study_spec import Incumbent, StudySpec
 from autotune.schema.validation import parse_counts
 from autotune.schema.workload import MeasurePolicy, Slo, Workload
 
@@ -207,15 +207,15 @@ def test_alternatives_of_knobs_are_crossed() -> None:
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
-        ("2x64", Kept(n_gpus=2, batch_size=64)),
-        (" hf:1x8 ", Kept(engine="hf", n_gpus=1, batch_size=8)),
+        ("2x64", Incumbent(n_gpus=2, batch_size=64)),
+        (" hf:1x8 ", Incumbent(engine="hf", n_gpus=1, batch_size=8)),
         (
             {"engine": "vllm", "n_gpus": 4, "batch_size": 2},
-            Kept(engine="vllm", n_gpus=4, batch_size=2),
+            Incumbent(engine="vllm", n_gpus=4, batch_size=2),
         ),
     ],
 )
-def test_the_kept_configuration_is_read(text: Any, kept: Kept) -> None:
+def test_the_kept_configuration_is_read(text: Any, kept: Incumbent) -> None:
     assert study_from_dict({"model": "m", "kept": text}).kept == kept
 
 

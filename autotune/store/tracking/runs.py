@@ -18,7 +18,7 @@ from autotune.store.tracking.server import first_line, redact
 
 # MLflow lets the database's own errors and the disk's through in places.
 FAILURES = (MlflowException, SQLAlchemyError, OSError)
-REPORT_FOLDER, ILLUSTRATED = "report", "autotune.has_report"
+REPORT_FOLDER, HAS_REPORT = "report", "autotune.has_report"
 _SAMPLE_S = 1.0
 # What ends a text in a query, or hides what does.
 _QUOTING = re.compile(r"[^\w .:/+=@%-]")
@@ -93,7 +93,7 @@ class RunBook(abc.ABC):
         """Return a Markdown link to a run, as MLflow's pages resolve it."""
         return f"[{text}](#/experiments/{self.experiment_id}/runs/{run_id})"
 
-    def illustrate(self, run_id: str, files: Iterable[Path]) -> None:
+    def attach_report(self, run_id: str, files: Iterable[Path]) -> None:
         """Put a report among a run's artifacts and its first picture into the description."""
         pictures = []
         for path in files:
@@ -105,14 +105,14 @@ class RunBook(abc.ABC):
             first, _, rest = note.partition("\n\n")
             picture = f"![{pictures[0]}]({_picture(run_id)}{pictures[0]})"
             note = f"{first}\n\n{picture}\n\n{rest}"
-        self.amend(run_id, note=note, tags={ILLUSTRATED: "true"})
+        self.amend(run_id, note=note, tags={HAS_REPORT: "true"})
 
     def without_report(self, kind: str) -> Iterator[tuple[str, str]]:
         """Yield study or document id and run id of the runs that have no report, newest first."""
         for run in self._search(f"tags.`{KIND}` = '{kind}'"):
             tags = run.data.tags
             own = tags.get(DOCUMENT_ID, tags.get(STUDY_ID))
-            if ILLUSTRATED not in tags and own is not None:
+            if HAS_REPORT not in tags and own is not None:
                 yield own, str(run.info.run_id)
 
     def log_sources(self, run_id: str, sources: Iterable[Source]) -> None:

@@ -235,7 +235,7 @@ class Store(RunBook):
         for path in artifacts:
             self.client.log_artifact(run_id, str(path))
         if report:
-            self.illustrate(run_id, report)
+            self.attach_report(run_id, report)
 
     def _end(self, run: Run, records: Sequence[RunRecord], *, completed: bool) -> None:
         ends = [end for record in records if (end := span_ms(record)[1]) is not None]

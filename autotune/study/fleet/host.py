@@ -20,7 +20,7 @@ from autotune.study.loop import run_twice
 from autotune.study.planning import Planned
 
 
-class Told(NamedTuple):
+class Reply(NamedTuple):
     """What a host tells of a run: the record's line, the engine's last words, seconds."""
 
     line: str
@@ -48,22 +48,22 @@ class Host:
         """Answer once there is a runner."""
         return True
 
-    def run(self, item: Planned, part: Sequence[Planned]) -> Told | Refusal:
+    def run(self, item: Planned, part: Sequence[Planned]) -> Reply | Refusal:
         """Run a configuration of a study."""
         return self._tell(run_twice, self._runner, item, part)
 
-    def run_one(self, start: Start, workload: Workload, batch_size: int) -> Told | Refusal:
+    def run_one(self, start: Start, workload: Workload, batch_size: int) -> Reply | Refusal:
         """Run a configuration."""
         return self._tell(self._runner.run, start, workload, batch_size)
 
-    def _tell(self, run: Any, *arguments: Any) -> Told | Refusal:
+    def _tell(self, run: Any, *arguments: Any) -> Reply | Refusal:
         begin = time.monotonic()
         record = _or_refusal(run, *arguments)
         if isinstance(record, Refusal):
             return record
         path = tail_path(self._settings.log_dir, record)
         tail = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-        return Told(to_json_line(record), tail, time.monotonic() - begin)
+        return Reply(to_json_line(record), tail, time.monotonic() - begin)
 
 
 class _Nobody:

@@ -27,7 +27,7 @@ from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import Workload
-from autotune.study.fleet.host import Host, Refusal, Told, seeing_all
+from autotune.study.fleet.host import Host, Refusal, Reply, seeing_all
 from autotune.study.fleet.study import Outcome, Seat
 from autotune.study.planning import Planned, plan
 
@@ -231,12 +231,12 @@ class RaySeat:
     def outcome(self) -> Outcome:
         """Return what came of the run that has ended."""
         try:
-            told = self._ray.get(self.running)
+            reply = self._ray.get(self.running)
         except self._ray.exceptions.RayError as error:
             return Outcome(record=None, reason=f"its host was lost ({_first_line(error)})")
-        if isinstance(told, Refusal):
-            return Outcome(record=None, reason=told.text)
-        return Outcome(record=self._record(told), seconds=told.seconds)
+        if isinstance(reply, Refusal):
+            return Outcome(record=None, reason=reply.text)
+        return Outcome(record=self._record(reply), seconds=reply.seconds)
 
     def run(self, start: Start, workload: Workload, batch_size: int) -> RunRecord:
         """Run one configuration to its end, as a runner does.
@@ -245,23 +245,23 @@ class RaySeat:
             FleetError: When its host refuses, or is lost meanwhile.
         """
         try:
-            told = self._ray.get(self._actor.run_one.remote(start, workload, batch_size))
+            reply = self._ray.get(self._actor.run_one.remote(start, workload, batch_size))
         except self._ray.exceptions.RayError as error:
             raise FleetError(f"the host that confirms was lost: {_first_line(error)}") from error
-        if isinstance(told, Refusal):
-            raise FleetError(told.text)
-        return self._record(told)
+        if isinstance(reply, Refusal):
+            raise FleetError(reply.text)
+        return self._record(reply)
 
     def close(self) -> None:
         """Give the GPUs back; the engine ends with its actor."""
         self._ray.kill(self._actor)
 
-    def _record(self, told: Told) -> RunRecord:
-        record = from_json_line(told.line)
-        if told.tail:
+    def _record(self, reply: Reply) -> RunRecord:
+        record = from_json_line(reply.line)
+        if reply.tail:
             with contextlib.suppress(OSError):
                 self._log_dir.mkdir(parents=True, exist_ok=True)
-                tail_path(self._log_dir, record).write_text(told.tail, encoding="utf-8")
+                tail_path(self._log_dir, record).write_text(reply.tail, encoding="utf-8")
         return record
 
 

@@ -115,7 +115,7 @@ def speed_lines(
         x_label=BATCH,
         y_label=SPEED,
         series=tuple(series),
-        alt=f"{title}. {_span(points)}{_told(marks)}{band}",
+        alt=f"{title}. {_span(points)}{_marks_in_words(marks)}{band}",
         is_x_log=True,
         ticks=_sizes(points),
     )
@@ -144,7 +144,7 @@ def speed_map(points: Sequence[Point], *, title: str, marks: Marks | None = None
         columns=tuple(map(str, sizes)),
         rows=tuple(map(str, counts)),
         values=tuple(tuple(_value(cells.get((n, b))) for b in sizes) for n in counts),
-        alt=f"Heat map: {title}. {_span(points)}{_told(marks)}{hatched}",
+        alt=f"Heat map: {title}. {_span(points)}{_marks_in_words(marks)}{hatched}",
         hatched=unfit,
         marks=words,
     )
@@ -193,7 +193,7 @@ def pareto(points: Sequence[Point], *, title: str, marks: Marks | None = None) -
         y_label=SPEED,
         series=(*series, best, *rings),
         alt=f"{title}. {len(front)} of {len(known)} configurations are on the front, {ends}."
-        f"{_told(marks)}",
+        f"{_marks_in_words(marks)}",
         is_x_log=True,
     )
 
@@ -245,7 +245,7 @@ def _per_mtok(
             *(_line(group, amount, with_interval=False) for group in _starts(known)),
             *_rings(known, marks or {}, amount),
         ),
-        alt=f"{title}. Least: {amount(least):,.3g} with {_name(least)}.{_told(marks)}",
+        alt=f"{title}. Least: {amount(least):,.3g} with {_name(least)}.{_marks_in_words(marks)}",
         is_x_log=True,
         is_y_log=True,
         ticks=_sizes(known),
@@ -345,7 +345,7 @@ def _span(points: Sequence[Point]) -> str:
     )
 
 
-def _told(marks: Marks | None) -> str:
+def _marks_in_words(marks: Marks | None) -> str:
     words = [
         f"{word}: {place.engine}, {_gpus(place.n_gpus)}, batch {place.batch_size}"
         for place, word in (marks or {}).items()

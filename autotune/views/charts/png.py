@@ -148,8 +148,8 @@ def _draw_heat(figure: "Figure", axes: "Axes", chart: HeatMap) -> None:
                 box = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, hatch="////", lw=0)
                 box.set_edgecolor("#777777")
                 axes.add_patch(box)
-            said = [word for text in chart.words(row, column) for word in text.split(", ")]
-            words = "\n".join([*([] if value is None else [compact(value)]), *said])
+            labels = [word for text in chart.words(row, column) for word in text.split(", ")]
+            words = "\n".join([*([] if value is None else [compact(value)]), *labels])
             ink = "black" if value is None or value > 0.55 * brightest else "white"
             axes.text(column, row, words, ha="center", va="center", color=ink, fontsize=6)
     for mark in chart.marks:

@@ -155,7 +155,7 @@ _MOST_GROUPS = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class PredictedPoint:
     """A prediction with its 90 % interval and what was measured, in tokens/s."""
 
     engine: str
@@ -171,57 +171,57 @@ class Told:
         return self.low <= self.measured <= self.high
 
 
-def predicted_and_measured(told: Sequence[Told], *, title: str) -> Lines:
+def predicted_and_measured(points: Sequence[PredictedPoint], *, title: str) -> Lines:
     """Draw each prediction with its interval over what was measured, beside the diagonal."""
     ends = (
-        min(min(t.low, t.measured) for t in told),
-        max(max(t.high, t.measured) for t in told),
+        min(min(t.low, t.measured) for t in points),
+        max(max(t.high, t.measured) for t in points),
     )
-    engines = sorted({t.engine for t in told})
+    engines = sorted({t.engine for t in points})
     series = [
-        _cloud([t for t in told if t.engine == engine], index)
+        _cloud([t for t in points if t.engine == engine], index)
         for index, engine in enumerate(engines)
     ]
-    inside = sum(t.is_inside for t in told)
+    inside = sum(t.is_inside for t in points)
     diagonal = Series(
         name="predicted = measured", x=ends, y=ends, color=GREY, marker="none", dash="dash"
     )
-    error = statistics.median(abs(t.predicted / t.measured - 1) for t in told)
+    error = statistics.median(abs(t.predicted / t.measured - 1) for t in points)
     return Lines(
         title=title,
         x_label="measured (generated tok/s)",
         y_label="predicted, 90 % interval (generated tok/s)",
         series=(*series, diagonal),
-        alt=f"{title}. {inside} of {len(told)} measurements lie inside the 90 % interval; the "
+        alt=f"{title}. {inside} of {len(points)} measurements lie inside the 90 % interval; the "
         f"median error is {error:.1%}.",
         is_x_log=True,
         is_y_log=True,
     )
 
 
-def _cloud(told: Sequence[Told], index: int) -> Series:
-    engine = told[0].engine
-    inside = sum(t.is_inside for t in told)
+def _cloud(points: Sequence[PredictedPoint], index: int) -> Series:
+    engine = points[0].engine
+    inside = sum(t.is_inside for t in points)
     return Series(
-        name=f"{engine}: {inside} of {len(told)} inside",
-        x=tuple(t.measured for t in told),
-        y=tuple(t.predicted for t in told),
-        low=tuple(t.low for t in told),
-        high=tuple(t.high for t in told),
+        name=f"{engine}: {inside} of {len(points)} inside",
+        x=tuple(t.measured for t in points),
+        y=tuple(t.predicted for t in points),
+        low=tuple(t.low for t in points),
+        high=tuple(t.high for t in points),
         color=ENGINE_COLORS[engine],
         marker=line_style(index)[0],
         dash="none",
         is_hollow=bool(index % 2),
-        labels=tuple(t.name for t in told),
+        labels=tuple(t.name for t in points),
     )
 
 
-def residuals(groups: Mapping[str, Sequence[Told]], *, title: str) -> Boxes:
+def residuals(groups: Mapping[str, Sequence[PredictedPoint]], *, title: str) -> Boxes:
     """Draw measured / predicted - 1 within groups, the largest groups first."""
     largest = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:_MOST_GROUPS]
     boxes = tuple(
-        Box(name=name, values=tuple(100 * (t.measured / t.predicted - 1) for t in told))
-        for name, told in largest
+        Box(name=name, values=tuple(100 * (t.measured / t.predicted - 1) for t in points))
+        for name, points in largest
     )
     medians = [f"{box.name} {statistics.median(box.values):+.0f} %" for box in boxes[:5]]
     more = f" The {len(boxes)} largest of {len(groups)} groups." if len(boxes) < len(groups) else ""

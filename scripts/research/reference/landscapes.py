@@ -11,7 +11,7 @@ from autotune.schema.workload import Workload
 from autotune.store.journal import read_journal
 from recommender.evaluation.protocols import score
 from recommender.recommendation.query import Query
-from recommender.surrogate.evidence import beside
+from recommender.surrogate.evidence import related_runs
 
 REFERENCE: Final = Path(__file__).parents[3] / "mlruns" / "reference"
 _CONFIRMED: Final = REFERENCE / "confirmed"
@@ -85,7 +85,7 @@ class ReferenceLandscape:
         """Return those of other models' runs that correct predictions for it."""
         first = self.rows[0]
         others = [run for run in runs if run.model != first.model]
-        return beside((), others, gpu=first.gpu, engines=[first.engine])
+        return related_runs((), others, gpu=first.gpu, engines=[first.engine])
 
 
 def measured_journals() -> list[Path]:

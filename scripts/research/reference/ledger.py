@@ -38,20 +38,20 @@ class Advice:
             "surrogate": self.surrogate,
             "rows_used": self.rows_used,
             "journal": self.land.name,
-            **said(self.made),
+            **as_recommended(self.made),
         }
 
 
-def speeds(told: Candidate | Prediction) -> dict[str, float]:
+def speeds(prediction: Candidate | Prediction) -> dict[str, float]:
     """Return a throughput and its interval, JSON-ready; tok/s."""
     return {
-        "output_throughput": round(told.output_throughput, 2),
-        "low": round(told.low, 2),
-        "high": round(told.high, 2),
+        "output_throughput": round(prediction.output_throughput, 2),
+        "low": round(prediction.low, 2),
+        "high": round(prediction.high, 2),
     }
 
 
-def said(made: Recommendation) -> dict[str, Any]:
+def as_recommended(made: Recommendation) -> dict[str, Any]:
     """Return a recommendation and the landscape behind it, JSON-ready; throughputs in tok/s."""
     query = made.query
     best, *landscape = (

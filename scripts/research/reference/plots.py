@@ -25,20 +25,22 @@ def draw_landscape(advice: Advice, proof: Proof, path: Path) -> Path:
     """
     figure, axes = _figure(7.2, 4.4)
     n_gpus = proof.n_gpus
-    told = sorted(
+    prediction = sorted(
         (c for c in advice.made.landscape if c.n_gpus == n_gpus), key=lambda c: c.batch_size
     )
     rows = [row for row in advice.land.rows if row.n_gpus == n_gpus and row.is_measured]
-    sizes = [c.batch_size for c in told]
+    sizes = [c.batch_size for c in prediction]
     axes.fill_between(
         sizes,
-        [c.low for c in told],
-        [c.high for c in told],
+        [c.low for c in prediction],
+        [c.high for c in prediction],
         color=_COLOR,
         alpha=0.2,
         label="90 % interval",
     )
-    axes.plot(sizes, [c.output_throughput for c in told], "--", color=_COLOR, label="predicted")
+    axes.plot(
+        sizes, [c.output_throughput for c in prediction], "--", color=_COLOR, label="predicted"
+    )
     axes.plot(
         [row.batch_size for row in rows],
         [row.output_throughput or 0.0 for row in rows],

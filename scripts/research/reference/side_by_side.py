@@ -83,9 +83,9 @@ def markdown(cells: Sequence[Compared], tool: str, modes: Sequence[str]) -> str:
 
 
 def _row(cell: Compared, modes: Sequence[str]) -> list[str]:
-    told = [cell.before, cell.after, *(cell.theirs.get(mode) for mode in modes)]
+    prediction = [cell.before, cell.after, *(cell.theirs.get(mode) for mode in modes)]
     texts = [cell.landscape, str(cell.n_gpus), str(cell.batch_size), f"{cell.measured:,.0f}"]
-    for value in told:
+    for value in prediction:
         error = None if value is None else value / cell.measured - 1
         texts += ["-" if value is None else f"{value:,.0f}"]
         texts += ["-" if error is None else f"{error:+.1%}"]
@@ -95,21 +95,21 @@ def _row(cell: Compared, modes: Sequence[str]) -> list[str]:
 def _medians(label: str, cells: Sequence[Compared], modes: Sequence[str]) -> list[str]:
     """Return the median errors; of predictions after runs where every cell has one."""
     after = [cell.after for cell in cells]
-    told: list[list[float | None]] = [
+    prediction: list[list[float | None]] = [
         [cell.before for cell in cells],
         after if None not in after else [],
         *([cell.theirs.get(mode) for cell in cells] for mode in modes),
     ]
     texts = [label, "", "", ""]
-    for values in told:
+    for values in prediction:
         texts += ["", _median_error(cells, values)]
     return texts
 
 
-def _median_error(cells: Sequence[Compared], told: Sequence[float | None]) -> str:
+def _median_error(cells: Sequence[Compared], prediction: Sequence[float | None]) -> str:
     errors = [
         abs(value / cell.measured - 1)
-        for cell, value in zip(cells, told, strict=False)
+        for cell, value in zip(cells, prediction, strict=False)
         if value is not None
     ]
     return percent(statistics.median(errors) if errors else None)

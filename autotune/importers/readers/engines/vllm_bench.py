@@ -69,14 +69,14 @@ def read(path: Path, options: ImportOptions | None = None) -> ImportResult:
         InvalidRecordError: When it holds no such result.
     """
     chosen = options or ImportOptions()
-    files = [file for file in files_of(path, "*.json") if path.is_file() or not _is_beside(file)]
+    files = [file for file in files_of(path, "*.json") if path.is_file() or not _is_side_file(file)]
     rows = [row for file in files for row in json_rows(file)]
     if not any(_command(row.values) for row in rows):
         raise InvalidRecordError(f"{path} holds no JSON of vllm bench serve, throughput or latency")
     return collect(rows, lambda row: _record(row, chosen))
 
 
-def _is_beside(file: Path) -> bool:
+def _is_side_file(file: Path) -> bool:
     return file.name in _BESIDE and any(file.parent.glob("run=*.json"))
 
 

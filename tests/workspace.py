@@ -24,7 +24,7 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Shop:
+class Workspace:
     """A folder with a store in it, and the command line run there."""
 
     folder: Path
