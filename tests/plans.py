@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autotune.runner.runner import Start
+from autotune.runner.runner import Start, Trial
 from autotune.schema.configuration import CONFIGURATION_FIELDS, Configuration
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import RunRecord
@@ -14,7 +14,6 @@ from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import Workload
 from autotune.store.journal import Journal, open_journal
 from autotune.study.loop import Study
-from autotune.study.planning import Planned
 from autotune.study.strategies import Strategy, create_strategy
 
 MODEL, GPU = "meta-llama/Llama-3.1-8B", "H100-80GB"
@@ -49,10 +48,10 @@ def planned(
     starts: Sequence[EngineConfig] = (engine(),),
     workloads: Sequence[Workload] = (WORKLOAD,),
     baselines: Sequence[int] = (),
-) -> list[Planned]:
+) -> list[Trial]:
     """Return the configurations of a grid; the baselines are of the first start."""
     return [
-        Planned(
+        Trial(
             config=config,
             workload=workload,
             batch_size=size,
@@ -93,10 +92,10 @@ class Recorded:
     starts: list[tuple[Start, bool]] = field(default_factory=list)
     _up: Start | None = None
 
-    def run(self, start: Start, workload: Workload, batch_size: int) -> RunRecord:
-        assert batch_size <= start.max_batch_size
-        assert workload.max_len <= start.max_model_len
-        of = configuration(start.config, workload, batch_size)
+    def run(self, trial: Trial, start: Start) -> RunRecord:
+        assert trial.batch_size <= start.max_batch_size
+        assert trial.workload.max_len <= start.max_model_len
+        of = trial.configuration
         record = self._start(start, of) or self._measure(of)
         if record.status != "completed":
             self._up = None
@@ -161,9 +160,9 @@ class Quiet:
 
 def study_of(
     journal: Journal,
-    plan: Sequence[Planned],
+    plan: Sequence[Trial],
     *,
-    make: Callable[[StudySpec, Sequence[Planned]], Strategy] = create_strategy,
+    make: Callable[[StudySpec, Sequence[Trial]], Strategy] = create_strategy,
     **changes: Any,
 ) -> Study:
     spec = StudySpec(model=MODEL, **changes)
@@ -171,7 +170,7 @@ def study_of(
 
 
 def drive(
-    plan: Sequence[Planned],
+    plan: Sequence[Trial],
     device: Recorded,
     path: Path,
     listener: Quiet | None = None,

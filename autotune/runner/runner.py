@@ -1,4 +1,4 @@
-"""Bench: runs one configuration after another and turns each into a RunRecord.
+"""TrialRunner: runs one configuration after another and turns each into a RunRecord.
 
 The engine stays up between runs that one start can serve; it is started anew when a run needs
 something else, or after a failure.
@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -32,12 +32,65 @@ _TAIL_CHARS = 100_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One configuration to run.
+
+    Attributes:
+        config: The engine start that it needs.
+        configuration: What its record will say of it.
+        is_baseline: Whether a study measures it first, whatever the strategy: the engine's default,
+            or the configuration kept from before. No part of what tells trials apart.
+    """
+
+    config: EngineConfig
+    workload: Workload
+    batch_size: int
+    configuration: Configuration
+    is_baseline: bool = dataclasses.field(default=False, compare=False)
+
+    @classmethod
+    def of(cls, config: EngineConfig, workload: Workload, batch_size: int) -> Self:
+        """Return the trial of a batch size on an engine start.
+
+        Raises:
+            EngineUnavailableError: When the engine is not installed.
+            UnknownModelError: When the model is none.
+        """
+        configuration = Configuration(
+            engine=config.engine,
+            engine_version=require_engine(config.engine),
+            model=identify_model(config.model).name,
+            gpu=config.gpu,
+            n_gpus=config.n_gpus,
+            batch_size=batch_size,
+            input_len=workload.input_len,
+            output_len=workload.output_len,
+            dtype=config.dtype,
+            quantization=config.quantization,
+            mode=workload.mode,
+            knobs={**config.knobs, **workload.to_knobs()},
+        )
+        return cls(
+            config=config, workload=workload, batch_size=batch_size, configuration=configuration
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
     """An engine start: what it fixes, and the largest batch and sequence it is to serve."""
 
     config: EngineConfig
     max_batch_size: int
     max_model_len: int
+
+    @classmethod
+    def for_trials(cls, trials: Sequence[Trial]) -> Self:
+        """Return the engine start that serves all of these; they share their engine config."""
+        return cls(
+            config=trials[0].config,
+            max_batch_size=max(trial.batch_size for trial in trials),
+            max_model_len=max(trial.workload.max_len for trial in trials),
+        )
 
     def serves(self, other: "Start") -> bool:
         """Whether an engine started so can run what ``other`` would be started for."""
@@ -115,17 +168,16 @@ class TrialRunner:
         if session is not None:
             session.close()
 
-    def run(self, start: Start, workload: Workload, batch_size: int) -> RunRecord:
+    def run(self, trial: Trial, start: Start) -> RunRecord:
         """Run one configuration; a failure is a record too, and ends the engine."""
         begun = datetime.datetime.now(datetime.UTC)
-        configuration = configuration_of(start.config, workload, batch_size)
-        self._listener.trial_started(configuration)
+        self._listener.trial_started(trial.configuration)
         log = ""
         try:
             session = self._ready_session(start)
             metrics = session.measure(
-                batch_size=batch_size,
-                workload=workload,
+                batch_size=trial.batch_size,
+                workload=trial.workload,
                 policy=self.settings.policy,
                 slo=self.settings.slo,
                 seed=self.settings.seed,
@@ -136,7 +188,7 @@ class TrialRunner:
             log = error.log
         else:
             outcome = {"status": "completed", **metrics}
-        record = self._record(start.config, configuration, begun, outcome)
+        record = self._record(trial, begun, outcome)
         if record.status != "completed":
             self.close()
         if log:
@@ -162,12 +214,11 @@ class TrialRunner:
 
     def _record(
         self,
-        config: EngineConfig,
-        configuration: Configuration,
+        trial: Trial,
         begun: datetime.datetime,
         outcome: Mapping[str, Any],
     ) -> RunRecord:
-        outcome = dict(outcome)
+        config, configuration, outcome = trial.config, trial.configuration, dict(outcome)
         environment = snapshot() | {"measuring_tool": OWN_SOURCE, "seed": self.settings.seed}
         environment |= outcome.pop("circumstances", {})
         if config.trust_remote_code:
@@ -228,21 +279,3 @@ def _note(error: TrialError) -> str:
 def _strict_json(value: Any) -> Any:
     """Return JSON data with the numbers that strict JSON lacks (infinities) as texts."""
     return json.loads(json.dumps(value), parse_constant=str)
-
-
-def configuration_of(config: EngineConfig, workload: Workload, batch_size: int) -> Configuration:
-    """Return the configuration as its record carries it."""
-    return Configuration(
-        engine=config.engine,
-        engine_version=require_engine(config.engine),
-        model=identify_model(config.model).name,
-        gpu=config.gpu,
-        n_gpus=config.n_gpus,
-        batch_size=batch_size,
-        input_len=workload.input_len,
-        output_len=workload.output_len,
-        dtype=config.dtype,
-        quantization=config.quantization,
-        mode=workload.mode,
-        knobs={**config.knobs, **workload.to_knobs()},
-    )

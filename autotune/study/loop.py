@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from autotune.runner.runner import RunnerListener, Start, failed_to_start
+from autotune.runner.runner import RunnerListener, Start, Trial, failed_to_start
 from autotune.schema.configuration import CONFIGURATION_FIELDS, identity
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
-from autotune.schema.workload import Workload
 from autotune.store.journal import Journal
-from autotune.study.planning import Planned, start_for
-from autotune.study.remaining import Outlook, charge, look_ahead
+from autotune.study.remaining import Remaining, charge, remaining_of
 from autotune.study.strategies import Strategy
 
 _SECONDS_PER_HOUR = 3600.0
@@ -63,22 +61,22 @@ class Budget:
 class Runner(Protocol):
     """Whatever runs a configuration: a runner, or recorded runs."""
 
-    def run(self, start: Start, workload: Workload, batch_size: int) -> RunRecord:
+    def run(self, trial: Trial, start: Start) -> RunRecord:
         """Run one on an engine started as ``start`` says; a failure is a record too."""
 
 
-def run_twice(runner: Runner, item: Planned, part: Sequence[Planned]) -> RunRecord:
+def run_twice(runner: Runner, trial: Trial, part: Sequence[Trial]) -> RunRecord:
     """Run a configuration, and once more after a failure that may have been an accident.
 
     Args:
         part: What the engine start is sized for. One that runs out of memory is charged to the
             largest of it.
     """
-    start = start_for(part)
-    record = runner.run(start, item.workload, item.batch_size)
+    start = Start.for_trials(part)
+    record = runner.run(trial, start)
     if record.status not in ("completed", "out_of_memory"):
-        record = runner.run(start, item.workload, item.batch_size)
-    assert identity(record) == identity(item.configuration), "the runner ran something else"
+        record = runner.run(trial, start)
+    assert identity(record) == identity(trial.configuration), "the runner ran something else"
     if record.status != "out_of_memory" or not failed_to_start(record):
         return record
     charged = charge(part)
@@ -117,6 +115,7 @@ class Study:
         planned: What ``plan(spec)`` returned.
         strategy: Chooses the next configuration; baselines come before it is asked.
         session_id: Id of a study that begins; one that goes on keeps its journal's.
+        on_record: Is given each record once it is in the journal.
 
     Attributes:
         remarks: What the listener was told of what is not run.
@@ -127,11 +126,13 @@ class Study:
         spec: StudySpec,
         journal: Journal,
         *,
-        planned: Sequence[Planned],
+        planned: Sequence[Trial],
         strategy: Strategy,
         session_id: str,
+        on_record: Callable[[RunRecord], None] | None = None,
     ) -> None:
         self.journal = journal
+        self._on_record = on_record
         held = [r.session_id for r in journal.records if r.session_id is not None]
         self.session_id = held[-1] if held else session_id
         self.remarks: list[str] = []
@@ -144,42 +145,44 @@ class Study:
         budget = Budget(self._spec)
         for record in self.journal.records:
             self._tell(record)
-        outlook = self._look_ahead()
+        remaining = self._remaining()
         n_done = self._n_done()
-        listener.study_started(self.session_id, n_done + self._n_ahead(outlook), n_done)
-        self._remark(listener, outlook.remarks)
+        listener.study_started(self.session_id, n_done + self._n_ahead(remaining), n_done)
+        self._remark(listener, remaining.remarks)
         made = []
-        while (item := self._next(outlook, budget, listener)) is not None:
+        while (item := self._next(remaining, budget, listener)) is not None:
             with budget.running(item.config.n_gpus):
-                record = self._marked(run_twice(runner, item, outlook.served_with(item)))
+                record = self._marked(run_twice(runner, item, remaining.served_with(item)))
             self.journal.append(record)
             self._tell(record)
             made.append(record)
-            outlook = self._look_ahead()
+            remaining = self._remaining()
             listener.trial_finished(record)
-            listener.trials_left(self._n_ahead(outlook))
-            self._remark(listener, outlook.remarks)
+            if self._on_record is not None:
+                self._on_record(record)
+            listener.trials_left(self._n_ahead(remaining))
+            self._remark(listener, remaining.remarks)
         return made
 
-    def _look_ahead(self) -> Outlook:
+    def _remaining(self) -> Remaining:
         spec = self._spec
-        return look_ahead(
+        return remaining_of(
             list(self._planned.values()),
             self.journal.records,
             exhaustive=spec.goes_on_where_flat,
         )
 
-    def _next(self, outlook: Outlook, budget: Budget, listener: Listener) -> Planned | None:
+    def _next(self, remaining: Remaining, budget: Budget, listener: Listener) -> Trial | None:
         """Return what to run: baselines whatever they cost, then what the strategy wants."""
-        if outlook.baselines:
-            return outlook.baselines[0]
-        if not outlook.parts:
+        if remaining.baselines:
+            return remaining.baselines[0]
+        if not remaining.trials:
             return None
         spent = budget.exceeded(self._n_done())
         if spent is not None:
-            self._remark(listener, [f"stopped by {spent}; {outlook.n_left} were not run"])
+            self._remark(listener, [f"stopped by {spent}; {len(remaining.trials)} were not run"])
             return None
-        return self._strategy.ask(outlook.choices)
+        return self._strategy.ask(remaining.choices)
 
     def _tell(self, record: RunRecord) -> None:
         item = self._planned.get(identity(record))
@@ -200,12 +203,12 @@ class Study:
         """Planned configurations that the journal holds."""
         return len({identity(record) for record in self.journal.records} & self._planned.keys())
 
-    def _n_ahead(self, outlook: Outlook) -> int:
+    def _n_ahead(self, remaining: Remaining) -> int:
         """Configurations that will be run, as far as is known now."""
         if self._spec.max_trials is None:
-            return outlook.n_left
-        allowed = max(self._spec.max_trials - self._n_done(), len(outlook.baselines))
-        return min(outlook.n_left, allowed)
+            return len(remaining.trials)
+        allowed = max(self._spec.max_trials - self._n_done(), len(remaining.baselines))
+        return min(len(remaining.trials), allowed)
 
     def _remark(self, listener: Listener, texts: Sequence[str]) -> None:
         for text in texts:

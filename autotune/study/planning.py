@@ -1,50 +1,21 @@
 """Plan a study: every configuration it may run, checked before any engine starts."""
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from autotune.catalog.architecture.profile import ModelProfile
 from autotune.catalog.compatibility import check_lengths, check_split, default_batch_size
 from autotune.catalog.gpus import detect_cpu, detect_gpus, find_gpu
 from autotune.catalog.models import identify_model
 from autotune.engines.knobs import check_knobs
 from autotune.engines.prompts.files import resolve_prompts
 from autotune.errors import InvalidConfigError
-from autotune.runner.runner import Start, configuration_of
-from autotune.schema.configuration import Configuration, Knob
+from autotune.runner.runner import Trial
+from autotune.schema.configuration import Knob
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.study_spec import Incumbent, StudySpec
 from autotune.schema.workload import Workload
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """One configuration that a study may run.
-
-    Attributes:
-        config: The engine start that it needs.
-        configuration: What its record will say of it.
-        is_baseline: Whether it is measured first, whatever the strategy: the engine's default, or
-            the configuration kept from before.
-    """
-
-    config: EngineConfig
-    workload: Workload
-    batch_size: int
-    configuration: Configuration
-    is_baseline: bool = False
-
-
-Draft = tuple[EngineConfig, Workload, int]
-
-
-def start_for(planned: Sequence[Planned]) -> Start:
-    """Return the engine start that serves all of these; they share their engine configuration."""
-    return Start(
-        config=planned[0].config,
-        max_batch_size=max(p.batch_size for p in planned),
-        max_model_len=max(p.workload.max_len for p in planned),
-    )
 
 
 def resolve_host(gpu: str | None, n_gpus: int) -> str:
@@ -69,7 +40,7 @@ def resolve_host(gpu: str | None, n_gpus: int) -> str:
     return here.name
 
 
-def plan(spec: StudySpec) -> list[Planned]:
+def plan(spec: StudySpec) -> list[Trial]:
     """Return the configurations of a study on this host, those of one engine start together.
 
     Whether a Ray cluster has the GPUs of a start that vLLM spreads over it, vLLM itself finds out.
@@ -85,7 +56,7 @@ def plan(spec: StudySpec) -> list[Planned]:
     return planned
 
 
-def plan_anywhere(spec: StudySpec) -> list[Planned]:
+def plan_anywhere(spec: StudySpec) -> list[Trial]:
     """Return the configurations of a study on a host with the GPUs that it names.
 
     Starts come by engine, GPUs and knob alternatives, those that only a baseline needs last; within
@@ -100,35 +71,32 @@ def plan_anywhere(spec: StudySpec) -> list[Planned]:
     workloads = sorted(map(resolve_prompts, spec.workloads), key=lambda w: -w.max_len)
     for workload in workloads:
         check_lengths(profile, workload)
-    baselines = list(_baselines(spec, gpu, workloads))
-    drafts = list(_grid(spec, gpu, workloads))
-    drafts += [draft for draft in baselines if draft not in drafts]
+    baselines = list(_baselines(spec, profile, gpu, workloads))
+    trials = list(_grid(spec, profile, gpu, workloads))
+    trials += [trial for trial in baselines if trial not in trials]
     configs: list[EngineConfig] = []
-    for config, _, _ in drafts:
-        if config not in configs:
-            check_split(profile, config)
-            check_knobs(config)
-            configs.append(config)
+    for trial in trials:
+        if trial.config not in configs:
+            configs.append(trial.config)
     return [
-        Planned(
-            config=config,
-            workload=workload,
-            batch_size=batch_size,
-            configuration=configuration_of(config, workload, batch_size),
-            is_baseline=(config, workload, batch_size) in baselines,
-        )
-        for config, workload, batch_size in sorted(drafts, key=lambda d: configs.index(d[0]))
+        dataclasses.replace(trial, is_baseline=trial in baselines)
+        for trial in sorted(trials, key=lambda trial: configs.index(trial.config))
     ]
 
 
-def _grid(spec: StudySpec, gpu: str, workloads: Sequence[Workload]) -> Iterator[Draft]:
+def _grid(
+    spec: StudySpec, profile: ModelProfile, gpu: str, workloads: Sequence[Workload]
+) -> Iterator[Trial]:
     for engine, n_gpus in itertools.product(spec.engines, sorted(spec.n_gpus)):
-        for knobs in spec.knob_choices_of(engine):
-            for workload, batch_size in itertools.product(workloads, sorted(spec.batch_sizes)):
-                yield _config(spec, engine, gpu, n_gpus, knobs, workload), workload, batch_size
+        for knobs, workload in itertools.product(spec.knob_choices_of(engine), workloads):
+            config = _config(spec, profile, engine, gpu, n_gpus, knobs, workload)
+            for batch_size in sorted(spec.batch_sizes):
+                yield Trial.of(config, workload, batch_size)
 
 
-def _baselines(spec: StudySpec, gpu: str, workloads: Sequence[Workload]) -> Iterator[Draft]:
+def _baselines(
+    spec: StudySpec, profile: ModelProfile, gpu: str, workloads: Sequence[Workload]
+) -> Iterator[Trial]:
     """Yield the engines' defaults (a grid goes without) and the kept configuration.
 
     Knobs with alternatives are left to the engine's own default.
@@ -147,12 +115,13 @@ def _baselines(spec: StudySpec, gpu: str, workloads: Sequence[Workload]) -> Iter
     for choice, workload in itertools.product(incumbents, workloads):
         engine = choice.engine or spec.engines[0]
         knobs = spec.fixed_knobs_of(engine)
-        config = _config(spec, engine, gpu, choice.n_gpus, knobs, workload)
-        yield config, workload, choice.batch_size
+        config = _config(spec, profile, engine, gpu, choice.n_gpus, knobs, workload)
+        yield Trial.of(config, workload, choice.batch_size)
 
 
 def _config(
     spec: StudySpec,
+    profile: ModelProfile,
     engine: str,
     gpu: str,
     n_gpus: int,
@@ -165,7 +134,7 @@ def _config(
             "mode='serving': a Hugging Face pipeline has no server of its own; use mode stream, or "
             "engine vllm"
         )
-    return EngineConfig(
+    config = EngineConfig(
         engine=engine,
         model=spec.model,
         gpu=gpu,
@@ -177,3 +146,6 @@ def _config(
         seed=spec.seed,
         serving=is_served,
     )
+    check_split(profile, config)
+    check_knobs(config)
+    return config

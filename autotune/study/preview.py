@@ -12,12 +12,13 @@ from autotune.catalog.compatibility import canonical_dtype
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.memory import MemoryPlan, plan_memory
 from autotune.catalog.models import identify_model
+from autotune.runner.runner import Trial
 from autotune.schema.configuration import identity
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
 from autotune.store.journal import read_journal
-from autotune.study.planning import Planned, plan_anywhere
-from autotune.study.remaining import look_ahead
+from autotune.study.planning import plan_anywhere
+from autotune.study.remaining import remaining_of
 from autotune.views.wording import describe_start, describe_workload
 
 
@@ -30,8 +31,8 @@ class Preview:
         left: Of these, what the records neither hold nor rule out.
     """
 
-    planned: tuple[Planned, ...]
-    left: tuple[Planned, ...]
+    planned: tuple[Trial, ...]
+    left: tuple[Trial, ...]
 
     @property
     def summary(self) -> str:
@@ -85,13 +86,13 @@ def preview(spec: StudySpec, journal: Path | None = None) -> Preview:
     records: Sequence[RunRecord] = []
     if journal is not None and journal.exists():
         records = read_journal(journal)
-    outlook = look_ahead(planned, records, exhaustive=spec.goes_on_where_flat)
-    ahead = {identity(item.configuration) for part in outlook.parts for item in part.left}
+    remaining = remaining_of(planned, records, exhaustive=spec.goes_on_where_flat)
+    ahead = {identity(item.configuration) for item in remaining.trials}
     left = tuple(item for item in planned if identity(item.configuration) in ahead)
     return Preview(planned=tuple(planned), left=left)
 
 
-def memory_of(item: Planned) -> MemoryPlan | None:
+def memory_of(item: Trial) -> MemoryPlan | None:
     """Return the memory of the fullest GPU of one replica; ``None`` for an unknown format."""
     config = item.config
     try:
@@ -114,7 +115,7 @@ def memory_of(item: Planned) -> MemoryPlan | None:
     )
 
 
-def _verdict(items: Sequence[Planned]) -> str:
+def _verdict(items: Sequence[Trial]) -> str:
     """Say which of one start's and workload's batches fit; vLLM lets those that do not wait."""
     plans = {item.batch_size: plan for item in items if (plan := memory_of(item)) is not None}
     if not plans:

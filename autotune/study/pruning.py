@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from autotune.runner.runner import Trial
 from autotune.schema.configuration import Configuration, Identity, identity
 from autotune.schema.record import RunRecord
-from autotune.study.planning import Planned
 from autotune.views.wording import describe_start
 
 FLAT = 0.02
@@ -28,7 +28,7 @@ class FlatSweep:
     """
 
     batch_size: int
-    skipped: tuple[Planned, ...]
+    skipped: tuple[Trial, ...]
 
     @property
     def remark(self) -> str:
@@ -41,14 +41,14 @@ class FlatSweep:
         )
 
 
-def flat_sweeps(left: Sequence[Planned], records: Sequence[RunRecord]) -> list[FlatSweep]:
+def flat_sweeps(left: Sequence[Trial], records: Sequence[RunRecord]) -> list[FlatSweep]:
     """Return the sweeps that may end, with what of ``left`` that spares."""
     measured: dict[Identity, dict[int, float]] = {}
     for record in records:
         if record.is_measured and record.output_throughput is not None:
             by_size = measured.setdefault(sweep_of(record), {})
             by_size[record.batch_size] = record.output_throughput
-    open_: dict[Identity, list[Planned]] = {}
+    open_: dict[Identity, list[Trial]] = {}
     for planned in left:
         open_.setdefault(sweep_of(planned.configuration), []).append(planned)
     found = []
@@ -94,7 +94,7 @@ class Grid:
     def __init__(self) -> None:
         self._fits: dict[Identity, int] = {}
 
-    def ask(self, choices: Sequence[Planned]) -> Planned | None:
+    def ask(self, choices: Sequence[Trial]) -> Trial | None:
         """Return the next in order; ``choices`` come in the plan's order."""
         if not choices:
             return None
@@ -105,7 +105,7 @@ class Grid:
             return largest
         return min(own, key=lambda planned: planned.batch_size)
 
-    def tell(self, planned: Planned, record: RunRecord) -> None:
+    def tell(self, planned: Trial, record: RunRecord) -> None:
         """Note the largest batch that fits."""
         if record.status == "completed":
             sweep = sweep_of(planned.configuration)

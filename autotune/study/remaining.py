@@ -10,15 +10,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autotune.runner.runner import failed_to_start
+from autotune.runner.runner import Trial, failed_to_start
 from autotune.schema.configuration import Configuration, Identity, identity, start_of
 from autotune.schema.record import RunRecord
-from autotune.study.planning import Planned
 from autotune.study.pruning import flat_sweeps
 from autotune.views.wording import describe_start
 
 
-def charge(planned: Sequence[Planned]) -> Configuration:
+def charge(planned: Sequence[Trial]) -> Configuration:
     """Return what a failed start for these is charged to: the largest batch, the longest requests.
 
     Whatever needs no less than that needs a start that is no smaller.
@@ -28,7 +27,7 @@ def charge(planned: Sequence[Planned]) -> Configuration:
     return dataclasses.replace(longest.configuration, batch_size=largest)
 
 
-def open_parts(planned: Sequence[Planned], records: Sequence[RunRecord]) -> list[list[Planned]]:
+def open_parts(planned: Sequence[Trial], records: Sequence[RunRecord]) -> list[list[Trial]]:
     """Return what is left, in parts that an engine start each is sized for.
 
     The parts of one start configuration follow each other, and the first is to be done before the
@@ -37,7 +36,7 @@ def open_parts(planned: Sequence[Planned], records: Sequence[RunRecord]) -> list
     history: dict[Identity, list[RunRecord]] = {}
     for record in records:
         history.setdefault(start_of(record), []).append(record)
-    groups: dict[Identity, list[Planned]] = {}
+    groups: dict[Identity, list[Trial]] = {}
     for item in planned:
         groups.setdefault(start_of(item.configuration), []).append(item)
     return [
@@ -45,7 +44,7 @@ def open_parts(planned: Sequence[Planned], records: Sequence[RunRecord]) -> list
     ]
 
 
-def _parts(group: list[Planned], records: Sequence[RunRecord]) -> list[list[Planned]]:
+def _parts(group: list[Trial], records: Sequence[RunRecord]) -> list[list[Trial]]:
     """Return what is left of one start configuration, given its own records."""
     parts = [group]
     for k, record in enumerate(records):
@@ -59,7 +58,7 @@ def _parts(group: list[Planned], records: Sequence[RunRecord]) -> list[list[Plan
     return [left for part in parts if (left := _left(part, records))]
 
 
-def _left(part: Sequence[Planned], records: Sequence[RunRecord]) -> list[Planned]:
+def _left(part: Sequence[Trial], records: Sequence[RunRecord]) -> list[Trial]:
     """Leave out what was run, what out of memory rules out, and all after a start that failed."""
     if any(failed_to_start(r) and r.status != "out_of_memory" for r in records):
         return []
@@ -93,7 +92,7 @@ def _shape(configuration: Configuration) -> tuple[object, ...]:
     return (configuration.mode, *configuration.workload_knobs.items())
 
 
-def _halves(planned: Sequence[Planned]) -> list[list[Planned]]:
+def _halves(planned: Sequence[Trial]) -> list[list[Trial]]:
     """Cut into the smaller and the larger batches, each in the plan's order."""
     ordered = sorted(range(len(planned)), key=lambda i: planned[i].batch_size)
     middle = (len(ordered) + 1) // 2
@@ -102,60 +101,54 @@ def _halves(planned: Sequence[Planned]) -> list[list[Planned]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Configurations that one engine start is sized for.
-
-    Attributes:
-        members: All that memory and failures leave.
-        left: Of these, what no flat sweep spares.
-    """
-
-    members: list[Planned]
-    left: list[Planned]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class Remaining:
     """What is left.
 
     Attributes:
-        parts: Of one start configuration the smaller batches come first.
+        parts: What memory and failures leave, in parts that an engine start each is sized for; of
+            one start configuration the smaller batches come first.
+        spared: What of it a flat sweep spares.
         remarks: Why anything is not run, a sentence each.
     """
 
-    parts: list[Part]
+    parts: list[list[Trial]]
+    spared: frozenset[Identity]
     remarks: list[str]
 
-    @property
-    def n_left(self) -> int:
-        """How many configurations are left."""
-        return sum(len(part.left) for part in self.parts)
+    def left_of(self, part: Sequence[Trial]) -> list[Trial]:
+        """Return what of a part is still to be run."""
+        return [trial for trial in part if identity(trial.configuration) not in self.spared]
 
     @property
-    def baselines(self) -> list[Planned]:
+    def trials(self) -> list[Trial]:
+        """All that is still to be run."""
+        return [trial for part in self.parts for trial in self.left_of(part)]
+
+    @property
+    def baselines(self) -> list[Trial]:
         """What is to be run before anything else."""
-        return [item for part in self.parts for item in part.left if item.is_baseline]
+        return [trial for trial in self.trials if trial.is_baseline]
 
     @property
-    def choices(self) -> list[Planned]:
+    def choices(self) -> list[Trial]:
         """What may be run next: of each start configuration the first part."""
         begun: list[object] = []
-        choices: list[Planned] = []
+        choices: list[Trial] = []
         for part in self.parts:
-            config = part.left[0].config
-            if config not in begun:
-                begun.append(config)
-                choices += part.left
+            left = self.left_of(part)
+            if left and left[0].config not in begun:
+                begun.append(left[0].config)
+                choices += left
         return choices
 
-    def served_with(self, item: Planned) -> list[Planned]:
-        """Return all that the engine start for ``item`` is to be sized for."""
-        return next(part.members for part in self.parts if any(item is m for m in part.left))
+    def served_with(self, trial: Trial) -> list[Trial]:
+        """Return all that the engine start for a trial is to be sized for."""
+        return next(part for part in self.parts if any(trial is member for member in part))
 
 
-def look_ahead(
-    planned: Sequence[Planned], records: Sequence[RunRecord], *, exhaustive: bool
-) -> Outlook:
+def remaining_of(
+    planned: Sequence[Trial], records: Sequence[RunRecord], *, exhaustive: bool
+) -> Remaining:
     """Return what is left of a plan.
 
     Args:
@@ -164,14 +157,14 @@ def look_ahead(
     parts = open_parts(planned, records)
     flat = [] if exhaustive else flat_sweeps([item for part in parts for item in part], records)
     spared = {identity(item.configuration) for sweep in flat for item in sweep.skipped}
-    both = [(p, [i for i in p if identity(i.configuration) not in spared]) for p in parts]
-    return Outlook(
-        parts=[Part(members=members, left=left) for members, left in both if left],
+    return Remaining(
+        parts=parts,
+        spared=frozenset(spared),
         remarks=[*_failed_starts(planned, records), *(sweep.remark for sweep in flat)],
     )
 
 
-def _failed_starts(planned: Sequence[Planned], records: Sequence[RunRecord]) -> list[str]:
+def _failed_starts(planned: Sequence[Trial], records: Sequence[RunRecord]) -> list[str]:
     done = {identity(record) for record in records}
     waiting = [start_of(i.configuration) for i in planned if identity(i.configuration) not in done]
     return [

@@ -2,20 +2,20 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from autotune.errors import InvalidConfigError
-from autotune.runner.runner import RunnerSettings, TrialRunner
+from autotune.runner.runner import RunnerSettings, Trial, TrialRunner
 from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import Slo
 from autotune.store.cache import default_uri, store_directory
 from autotune.store.journal import open_journal
 from autotune.study.background_log import StoreLog
 from autotune.study.fleet.study import FleetStudy
-from autotune.study.loop import Listener, Study, new_session_id
-from autotune.study.planning import Planned, plan
+from autotune.study.loop import Study, new_session_id
+from autotune.study.planning import plan
 from autotune.study.result import StudyResult
 from autotune.study.strategies import StrategyFactory, create_strategy
 from autotune.views.display import create_progress
@@ -54,74 +54,41 @@ def run_study(
     path = journal or directory / "journals" / f"{session_id}.jsonl"
     log_dir = directory / "logs"
     with contextlib.ExitStack() as stack:
-        place = _Here() if fleet is None else stack.enter_context(_fleet(fleet))
-        planned = place.plan(spec)
+        hosts = None if fleet is None else stack.enter_context(_fleet(fleet))
+        planned = plan(spec) if hosts is None else hosts.plan(spec)
         strategy = create_strategy(spec, planned, surrogate)
         log = StoreLog(_open_store(uri), log_dir)
         opened = stack.enter_context(open_journal(path, resume=resume))
-        study = FleetStudy(spec, opened, planned=planned, strategy=strategy, session_id=session_id)
+        study = (Study if hosts is None else FleetStudy)(
+            spec,
+            opened,
+            planned=planned,
+            strategy=strategy,
+            session_id=session_id,
+            on_record=lambda record: log.log([record]),
+        )
         settings = runner_settings(spec, planned, session_id=study.session_id, log_dir=log_dir)
         completed = False
         try:
-            _run(study, settings, log, place)
+            _run(study, settings, log, hosts)
             completed = True
         finally:
             report = log.finish(_result(study, log, settings.slo), completed=completed)
     return dataclasses.replace(_result(study, log, settings.slo), report=report)
 
 
-class _Place(Protocol):
-    """Where a study runs."""
-
-    def plan(self, spec: StudySpec) -> list[Planned]:
-        """Plan it for what is there."""
-
-    def run(self, study: FleetStudy, settings: RunnerSettings, listener: Listener) -> None:
-        """Run it there."""
-
-
-class _Here:
-    """This host."""
-
-    def plan(self, spec: StudySpec) -> list[Planned]:
-        """Plan a study for this host."""
-        return plan(spec)
-
-    def run(self, study: FleetStudy, settings: RunnerSettings, listener: Listener) -> None:
-        """Run one configuration after the other."""
-        with TrialRunner(settings, listener) as runner:
-            study.run(runner, listener)
-
-
-class _InFleet:
-    """A connected cluster."""
-
-    def __init__(self, fleet: "RayFleet") -> None:
-        self._fleet = fleet
-        self.plan = fleet.plan
-
-    def run(self, study: FleetStudy, settings: RunnerSettings, listener: Listener) -> None:
-        """Run as much at a time as there is room for."""
-        self._fleet.measure_with(settings)
-        study.run_on(self._fleet, listener)
-
-
-@contextlib.contextmanager
-def _fleet(address: str) -> Iterator[_InFleet]:
-    from autotune.study.fleet.ray import fleet_at
-
-    with fleet_at(address) as fleet:
-        yield _InFleet(fleet)
-
-
-def _run(study: FleetStudy, settings: RunnerSettings, log: StoreLog, place: _Place) -> None:
+def _run(study: Study, settings: RunnerSettings, log: StoreLog, hosts: "RayFleet | None") -> None:
     path = study.journal.path
     if study.journal.torn is not None:
         log.remarks.append(f"a torn last line of {path} was set aside in {path}.torn")
     log.log(study.journal.records)
-    progress = create_progress(lambda record: log.log([record]), settings.slo)
-    with progress:
-        place.run(study, settings, progress)
+    with create_progress(settings.slo) as progress:
+        if hosts is not None and isinstance(study, FleetStudy):
+            hosts.measure_with(settings)
+            study.run_on(hosts, progress)
+        else:
+            with TrialRunner(settings, progress) as runner:
+                study.run(runner, progress)
 
 
 def _result(study: Study, log: StoreLog, slo: Slo) -> StudyResult:
@@ -135,7 +102,7 @@ def _result(study: Study, log: StoreLog, slo: Slo) -> StudyResult:
 
 
 def runner_settings(
-    spec: StudySpec, planned: Sequence[Planned], *, session_id: str, log_dir: Path
+    spec: StudySpec, planned: Sequence[Trial], *, session_id: str, log_dir: Path
 ) -> RunnerSettings:
     """Return how a study's configurations are run."""
     return RunnerSettings(
@@ -149,6 +116,12 @@ def runner_settings(
         start_timeout_s=spec.start_timeout_s,
         stall_timeout_s=spec.stall_timeout_s,
     )
+
+
+def _fleet(address: str) -> contextlib.AbstractContextManager["RayFleet"]:
+    from autotune.study.fleet.ray import fleet_at
+
+    return fleet_at(address)
 
 
 def _open_store(uri: str | None) -> "Store | None":

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from autotune.errors import EngineUnavailableError, InvalidConfigError
+from autotune.runner.runner import Trial
 from autotune.schema.configuration import identity, start_of
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import score
-from autotune.study.planning import Planned
 from autotune.study.pruning import Grid
 
 _ROUND = 10  # drawn configurations that are put in order together
@@ -25,14 +25,14 @@ _DRAWS = 4  # suggestions, of which one for the running engine is preferred: a r
 class Strategy(Protocol):
     """Proposes configurations, one after the other."""
 
-    def ask(self, choices: Sequence[Planned]) -> Planned | None:
+    def ask(self, choices: Sequence[Trial]) -> Trial | None:
         """Return one of ``choices`` (in the plan's order), or ``None`` to end the study."""
 
-    def tell(self, planned: Planned, record: RunRecord) -> None:
+    def tell(self, planned: Trial, record: RunRecord) -> None:
         """Take in what came of a configuration."""
 
 
-StrategyFactory = Callable[[StudySpec, Sequence[Planned]], Strategy]
+StrategyFactory = Callable[[StudySpec, Sequence[Trial]], Strategy]
 
 
 class Random:
@@ -42,14 +42,14 @@ class Random:
     engine start run together, the large batches first.
     """
 
-    def __init__(self, spec: StudySpec, planned: Sequence[Planned]) -> None:
+    def __init__(self, spec: StudySpec, planned: Sequence[Trial]) -> None:
         order = [identity(item.configuration) for item in planned]
         random.Random(spec.seed).shuffle(order)
         self._rank = {key: rank for rank, key in enumerate(order)}
         self._round = spec.max_trials or _ROUND
         self._told = 0
 
-    def ask(self, choices: Sequence[Planned]) -> Planned | None:
+    def ask(self, choices: Sequence[Trial]) -> Trial | None:
         """Return the next of the round."""
         keys = [identity(item.configuration) for item in choices]
         drawn = sorted(keys, key=self._rank.__getitem__)
@@ -61,7 +61,7 @@ class Random:
         same = [item for item in together if start_of(item.configuration) == start]
         return max(same, key=lambda item: item.batch_size)
 
-    def tell(self, planned: Planned, record: RunRecord) -> None:
+    def tell(self, planned: Trial, record: RunRecord) -> None:
         """Count."""
         self._told += 1
 
@@ -77,7 +77,7 @@ class Tpe:
         EngineUnavailableError: When Optuna is not installed.
     """
 
-    def __init__(self, spec: StudySpec, planned: Sequence[Planned]) -> None:
+    def __init__(self, spec: StudySpec, planned: Sequence[Trial]) -> None:
         self._optuna = _import_optuna()
         starts = dict.fromkeys(start_of(item.configuration) for item in planned)
         self._starts = {start: index for index, start in enumerate(starts)}
@@ -92,7 +92,7 @@ class Tpe:
         self._told = 0
         self._running: int | None = None
 
-    def ask(self, choices: Sequence[Planned]) -> Planned | None:
+    def ask(self, choices: Sequence[Trial]) -> Trial | None:
         """Return the choice nearest to what Optuna suggests."""
         if not choices:
             return None
@@ -105,7 +105,7 @@ class Tpe:
         wanted = next((d for d in drawn if d["start"] == self._running), drawn[0])
         return min(choices, key=lambda item: self._distance(item, wanted))
 
-    def tell(self, planned: Planned, record: RunRecord) -> None:
+    def tell(self, planned: Trial, record: RunRecord) -> None:
         """Hand the result to Optuna."""
         params = self._params(planned)
         value = score(record, self._spec.slo)
@@ -122,11 +122,11 @@ class Tpe:
         params: Mapping[str, int] = trial.params
         return params
 
-    def _distance(self, item: Planned, wanted: Mapping[str, int]) -> tuple[bool, int]:
+    def _distance(self, item: Trial, wanted: Mapping[str, int]) -> tuple[bool, int]:
         mine = self._params(item)
         return mine["start"] != wanted["start"], abs(mine["batch_size"] - wanted["batch_size"])
 
-    def _params(self, item: Planned) -> dict[str, int]:
+    def _params(self, item: Trial) -> dict[str, int]:
         return {
             "start": self._starts[start_of(item.configuration)],
             "batch_size": self._sizes.index(item.batch_size),
@@ -153,7 +153,7 @@ _STRATEGIES: Mapping[str, StrategyFactory] = {
 
 
 def create_strategy(
-    spec: StudySpec, planned: Sequence[Planned], surrogate: StrategyFactory | None = None
+    spec: StudySpec, planned: Sequence[Trial], surrogate: StrategyFactory | None = None
 ) -> Strategy:
     """Return the study's strategy.
 

@@ -6,16 +6,16 @@ import sys
 from collections.abc import Callable, Iterator
 
 from autotune.schema.workload import Slo
-from autotune.views.progress import OnRecord, StudyProgress
+from autotune.views.progress import StudyProgress
 
 
-def create_progress(on_record: OnRecord | None = None, slo: Slo | None = None) -> "StudyProgress":
+def create_progress(slo: Slo | None = None) -> StudyProgress:
     """Return the live display on a terminal, plain lines elsewhere."""
     if is_live():
         from autotune.views.live import LiveProgress
 
-        return LiveProgress(on_record, slo)
-    return StudyProgress(on_record, slo)
+        return LiveProgress(slo)
+    return StudyProgress(slo)
 
 
 def is_live() -> bool:

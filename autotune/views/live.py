@@ -23,7 +23,7 @@ from autotune.schema.configuration import Configuration
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import RunRecord
 from autotune.schema.workload import Slo
-from autotune.views.progress import OnRecord, StudyProgress
+from autotune.views.progress import StudyProgress
 from autotune.views.wording import describe, describe_start
 
 _GIB = 2**30
@@ -111,8 +111,8 @@ def spinner(what: str) -> Iterator[None]:
 class LiveProgress(StudyProgress):
     """The same lines above a live one (rich)."""
 
-    def __init__(self, on_record: OnRecord | None = None, slo: Slo | None = None) -> None:
-        super().__init__(on_record, slo)
+    def __init__(self, slo: Slo | None = None) -> None:
+        super().__init__(slo)
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),

@@ -6,7 +6,7 @@ without rich) it is one plain line per configuration.
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 from autotune.schema.configuration import Configuration
@@ -15,19 +15,15 @@ from autotune.schema.record import RunRecord
 from autotune.schema.workload import Slo, best_of
 from autotune.views.wording import describe, describe_start, outcome
 
-OnRecord = Callable[[RunRecord], None]
-
 
 class StudyProgress:
     """A study's listener that writes plain lines; use as a context manager.
 
     Args:
-        on_record: Called with each record after it is shown.
         slo: Latency limits that the best so far must meet.
     """
 
-    def __init__(self, on_record: OnRecord | None = None, slo: Slo | None = None) -> None:
-        self._on_record = on_record
+    def __init__(self, slo: Slo | None = None) -> None:
         self._slo = slo or Slo()
         self.best: RunRecord | None = None
         self._begin = time.monotonic()
@@ -69,8 +65,6 @@ class StudyProgress:
         self._left = max(0, self._left - 1)
         known = [record] if self.best is None else [self.best, record]
         self.best = best_of(known, self._slo)
-        if self._on_record is not None:
-            self._on_record(record)
 
     def trials_left(self, n_trials: int) -> None:
         """Take in how many configurations are still to run."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from autotune.runner.runner import Trial
 from autotune.schema.configuration import Identity, start_of
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import Slo, best_of
-from autotune.study.planning import Planned
 from autotune.study.strategies import StrategyFactory
 from recommender.commands.context import open_context
 from recommender.decision.acquisition import expected, expected_improvement
@@ -31,7 +31,7 @@ class SurrogateSearch:
         self._measured: list[RunRecord] = []
         self._running: Identity | None = None
 
-    def ask(self, choices: Sequence[Planned]) -> Planned | None:
+    def ask(self, choices: Sequence[Trial]) -> Trial | None:
         """Return the choice of the largest expected improvement, or nearly so without a restart."""
         if not choices:
             return None
@@ -44,12 +44,12 @@ class SurrogateSearch:
         good = [i for i, (improvement, _) in enumerate(gains) if improvement >= bar]
         return choices[max(good, key=lambda i: (self._is_running(choices[i]), *gains[i], -i))]
 
-    def tell(self, planned: Planned, record: RunRecord) -> None:
+    def tell(self, planned: Trial, record: RunRecord) -> None:
         """Let the result move the next prediction."""
         self._measured.append(record)
         self._running = start_of(planned.configuration)
 
-    def _is_running(self, item: Planned) -> bool:
+    def _is_running(self, item: Trial) -> bool:
         return start_of(item.configuration) == self._running
 
 
@@ -62,7 +62,7 @@ def gain(prediction: Prediction, so_far: float, slo: Slo) -> tuple[float, float]
 def surrogate_search(tracking_uri: str) -> StrategyFactory:
     """Return what makes the strategy, with the surrogate in force and the store's known runs."""
 
-    def create(spec: StudySpec, planned: Sequence[Planned]) -> SurrogateSearch:
+    def create(spec: StudySpec, planned: Sequence[Trial]) -> SurrogateSearch:
         context = open_context(spec.model, tracking_uri)
         asked = planned[0].configuration
         known = context.evidence(asked.gpu, spec.engines)

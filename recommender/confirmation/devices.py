@@ -14,6 +14,7 @@ from autotune.runner.runner import (
     RunnerListener,
     RunnerSettings,
     Start,
+    Trial,
     TrialRunner,
     failed_to_start,
 )
@@ -98,21 +99,22 @@ class LocalDevice:
             input_len=configuration.input_len,
             output_len=configuration.output_len,
         )
+        config = EngineConfig(
+            engine=configuration.engine,
+            model=self._model,
+            gpu=configuration.gpu,
+            n_gpus=configuration.n_gpus,
+            dtype=self._query.dtype,
+            quantization=self._query.quantization,
+            knobs=self._knobs.get(configuration.engine, {}),
+            serving=configuration.mode == "serving",
+        )
         start = Start(
-            config=EngineConfig(
-                engine=configuration.engine,
-                model=self._model,
-                gpu=configuration.gpu,
-                n_gpus=configuration.n_gpus,
-                dtype=self._query.dtype,
-                quantization=self._query.quantization,
-                knobs=self._knobs.get(configuration.engine, {}),
-                serving=configuration.mode == "serving",
-            ),
+            config=config,
             max_batch_size=max(self._capacity, configuration.batch_size),
             max_model_len=workload.max_len,
         )
-        return self._runner.run(start, workload, configuration.batch_size)
+        return self._runner.run(Trial.of(config, workload, configuration.batch_size), start)
 
 
 class Device(Protocol):

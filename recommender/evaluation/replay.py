@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
+from autotune.runner.runner import Trial
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import Workload
-from autotune.study.planning import Planned
 from autotune.study.strategies import create_strategy
 from recommender.decision.acquisition import best_expected, cautious, choose, next_run
 from recommender.decision.certificate import best_bound90, regret_bound90
@@ -23,7 +23,7 @@ from recommender.surrogate.predictor import Prediction, Predictor, correlation
 def tpe_order(case: Case, runs: int, seed: int) -> list[int]:
     """Return the first configurations of a study by TPE, as indices into the case's candidates."""
     planned = [
-        Planned(
+        Trial(
             # What starts is not this but a look-up: TPE reads the configuration alone.
             config=EngineConfig(engine="vllm", model=row.model, gpu=row.gpu),
             workload=Workload(),

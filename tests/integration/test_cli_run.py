@@ -77,7 +77,9 @@ def test_an_interrupt_ends_cleanly_and_resume_repeats_nothing(
     assert read_journal(journal) == after
 
 
-def test_a_second_ctrl_c_while_it_ends_leaves_nothing_behind_either(model_workspace: Workspace) -> None:
+def test_a_second_ctrl_c_while_it_ends_leaves_nothing_behind_either(
+    model_workspace: Workspace,
+) -> None:
     journal = model_workspace.folder / "twice.jsonl"
     code, err = _interrupt_after_first_record(model_workspace, journal, signal.SIGINT, times=2)
     assert code == 130

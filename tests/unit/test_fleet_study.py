@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autotune.runner.runner import Start, Trial
 from autotune.schema.configuration import Identity, identity
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
 from autotune.store.journal import open_journal
 from autotune.study.fleet.study import MOST_LOSSES, FleetStudy, Outcome, Seat
-from autotune.study.planning import Planned, start_for
 from autotune.study.strategies import create_strategy
 from tests.plans import GPU, MODEL, Quiet, Recorded, engine, planned
 
@@ -27,12 +27,12 @@ class MadeUpSeat:
     fleet: "MadeUpFleet"
     outcome: Outcome | None = None
 
-    def begin(self, item: Planned, part: Sequence[Planned]) -> None:
+    def begin(self, item: Trial, part: Sequence[Trial]) -> None:
         assert self.outcome is None
         if self.fleet.is_lost(item):
             self.outcome = Outcome(record=None, reason="its host was lost")
         else:
-            record = self.device.run(start_for(part), item.workload, item.batch_size)
+            record = self.device.run(item, Start.for_trials(part))
             self.outcome = Outcome(record=record, seconds=1.0)
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class MadeUpFleet:
     """
 
     n_gpus: int
-    is_lost: Callable[[Planned], bool] = lambda item: False
+    is_lost: Callable[[Trial], bool] = lambda item: False
     up: list[MadeUpSeat] = field(default_factory=list)
     opened: list[EngineConfig] = field(default_factory=list)
     most: int = 0
@@ -74,7 +74,7 @@ class MadeUpFleet:
 
 
 def run_on(
-    fleet: MadeUpFleet, plan: Sequence[Planned], path: Path, **changes: Any
+    fleet: MadeUpFleet, plan: Sequence[Trial], path: Path, **changes: Any
 ) -> tuple[list[RunRecord], Quiet]:
     spec = StudySpec(model=MODEL, exhaustive=True, **changes)
     listener = Quiet()
@@ -110,9 +110,9 @@ def test_engine_starts_run_side_by_side_in_the_room_there_is(tmp_path: Path) -> 
 
 
 def test_what_a_lost_host_ran_is_run_elsewhere(tmp_path: Path) -> None:
-    lost: list[Planned] = []
+    lost: list[Trial] = []
 
-    def is_lost(item: Planned) -> bool:
+    def is_lost(item: Trial) -> bool:
         is_first = item.batch_size == 4 and not lost
         if is_first:
             lost.append(item)

@@ -10,16 +10,17 @@ from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import find_model
 from autotune.engines.knobs import engine_version
 from autotune.errors import InvalidConfigError
+from autotune.runner.runner import Start, Trial
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.study_spec import Incumbent, StudySpec
 from autotune.schema.workload import Workload
-from autotune.study.planning import Planned, plan, start_for
+from autotune.study.planning import plan
 
 needs_hf = pytest.mark.skipif(engine_version("hf") is None, reason="transformers is not installed")
 needs_vllm = pytest.mark.skipif(engine_version("vllm") is None, reason="vLLM is not installed")
 
 
-def planned(model: Path, **changes: Any) -> list[Planned]:
+def planned(model: Path, **changes: Any) -> list[Trial]:
     values: dict[str, Any] = {"model": str(model), "engines": ("hf",), "batch_sizes": (4, 1)}
     return plan(StudySpec(**(values | changes)))
 
@@ -50,7 +51,7 @@ def test_workloads_come_from_the_longest_request_to_the_shortest(demo_model: Pat
     long = Workload(input_len=40, output_len=8)
     items = planned(demo_model, workloads=(short, long, spread))
     assert [i.workload for i in items[::2]] == [spread, long, short]
-    start = start_for(items)
+    start = Start.for_trials(items)
     assert (start.max_batch_size, start.max_model_len) == (4, 64)
 
 

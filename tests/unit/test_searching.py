@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from autotune.runner.runner import Trial
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import Slo
-from autotune.study.planning import Planned
 from recommender.commands.search import SurrogateSearch, gain
 from recommender.surrogate.predictor import PRETRAINED, Prediction, Predictor
 from tests.plans import Landscape, Recorded, drive, engine, planned, result
@@ -52,7 +52,7 @@ def run(
 ) -> tuple[list[RunRecord], Recorded]:
     device = Recorded(landscape)
 
-    def make(spec: StudySpec, plan: Sequence[Planned]) -> SurrogateSearch:
+    def make(spec: StudySpec, plan: Sequence[Trial]) -> SurrogateSearch:
         return surrogate(slo)
 
     return drive(PLAN, device, path, make=make, strategy="surrogate", max_trials=n), device

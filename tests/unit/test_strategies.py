@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from autotune.errors import InvalidConfigError
+from autotune.runner.runner import Trial
 from autotune.schema.configuration import Configuration, identity
 from autotune.schema.loading import study_from_dict
 from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import Slo
-from autotune.study.planning import Planned
 from autotune.study.strategies import create_strategy
 from tests.plans import MODEL, Landscape, Recorded, drive, engine, planned
 
@@ -112,7 +112,7 @@ def test_tpe_prefers_the_engine_that_runs(tmp_path: Path) -> None:
     assert statistics.mean(starts) < 12
 
 
-def within(limit: float, plan: Sequence[Planned]) -> set[tuple[int, int]]:
+def within(limit: float, plan: Sequence[Trial]) -> set[tuple[int, int]]:
     return {(i.config.n_gpus, i.batch_size) for i in plan if latency(i.configuration) <= limit}
 
 

@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autotune.errors import AutotuneError, UsageError
-from autotune.runner.runner import RunnerSettings, Start, TrialRunner, tail_path
+from autotune.runner.runner import RunnerSettings, Start, Trial, TrialRunner, tail_path
 from autotune.schema.codec import to_json_line
 from autotune.schema.engine_config import EngineConfig
-from autotune.schema.workload import Workload
 from autotune.study.loop import run_twice
-from autotune.study.planning import Planned
 
 
 class Reply(NamedTuple):
@@ -48,13 +46,13 @@ class Host:
         """Answer once there is a runner."""
         return True
 
-    def run(self, item: Planned, part: Sequence[Planned]) -> Reply | Refusal:
+    def run(self, trial: Trial, part: Sequence[Trial]) -> Reply | Refusal:
         """Run a configuration of a study."""
-        return self._tell(run_twice, self._runner, item, part)
+        return self._tell(run_twice, self._runner, trial, part)
 
-    def run_one(self, start: Start, workload: Workload, batch_size: int) -> Reply | Refusal:
+    def run_one(self, trial: Trial, start: Start) -> Reply | Refusal:
         """Run a configuration."""
-        return self._tell(self._runner.run, start, workload, batch_size)
+        return self._tell(self._runner.run, trial, start)
 
     def _tell(self, run: Any, *arguments: Any) -> Reply | Refusal:
         begin = time.monotonic()

@@ -20,16 +20,15 @@ from autotune.catalog.gpus import detect_cpu, detect_gpus, find_gpu
 from autotune.catalog.models import is_model_directory
 from autotune.engines.knobs import installed_engines
 from autotune.errors import FleetError, UnknownGpuError, UsageError
-from autotune.runner.runner import RunnerSettings, Start, tail_path
+from autotune.runner.runner import RunnerSettings, Start, Trial, tail_path
 from autotune.schema.codec import from_json_line
 from autotune.schema.configuration import Identity
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
-from autotune.schema.workload import Workload
 from autotune.study.fleet.host import Host, Refusal, Reply, seeing_all
 from autotune.study.fleet.study import Outcome, Seat
-from autotune.study.planning import Planned, plan
+from autotune.study.planning import plan
 
 LOCAL = "local"
 _RESOURCE, _ACCELERATOR = "gpu:", "accelerator_type:"
@@ -147,7 +146,7 @@ class RayFleet:
         """Return how many GPUs of a kind the living hosts have in all."""
         return sum(kind.n_gpus for kind in self.kinds() if kind.gpu == gpu)
 
-    def plan(self, spec: StudySpec) -> list[Planned]:
+    def plan(self, spec: StudySpec) -> list[Trial]:
         """Plan a study where it will run: on a host of each kind, or of the kind that it names.
 
         Raises:
@@ -160,7 +159,7 @@ class RayFleet:
             gpus = sorted({kind.gpu for kind in self.kinds()})
             if not gpus:
                 raise FleetError("the fleet's hosts do not say which GPUs they have")
-        planned: list[Planned] = []
+        planned: list[Trial] = []
         for gpu in gpus:
             kind = self.kind(gpu, max(spec.n_gpus))
             planned += self._on(kind, plan, dataclasses.replace(_anywhere(spec), gpu=gpu))
@@ -224,7 +223,7 @@ class RaySeat:
         """Whether it has its GPUs."""
         return bool(self._ray.wait([self._placed], timeout=0)[0])
 
-    def begin(self, item: Planned, part: Sequence[Planned]) -> None:
+    def begin(self, item: Trial, part: Sequence[Trial]) -> None:
         """Begin a run."""
         self.running = self._actor.run.remote(item, list(part))
 
@@ -238,14 +237,14 @@ class RaySeat:
             return Outcome(record=None, reason=reply.text)
         return Outcome(record=self._record(reply), seconds=reply.seconds)
 
-    def run(self, start: Start, workload: Workload, batch_size: int) -> RunRecord:
+    def run(self, trial: Trial, start: Start) -> RunRecord:
         """Run one configuration to its end, as a runner does.
 
         Raises:
             FleetError: When its host refuses, or is lost meanwhile.
         """
         try:
-            reply = self._ray.get(self._actor.run_one.remote(start, workload, batch_size))
+            reply = self._ray.get(self._actor.run_one.remote(trial, start))
         except self._ray.exceptions.RayError as error:
             raise FleetError(f"the host that confirms was lost: {_first_line(error)}") from error
         if isinstance(reply, Refusal):

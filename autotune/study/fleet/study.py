@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from autotune.runner.runner import Trial
 from autotune.schema.configuration import Identity, start_of
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import RunRecord
 from autotune.study.loop import Budget, Listener, Study
-from autotune.study.planning import Planned
-from autotune.study.remaining import Outlook
+from autotune.study.remaining import Remaining
 
 MOST_LOSSES = 3
 
@@ -40,7 +40,7 @@ class Seat(Protocol):
 
     config: EngineConfig
 
-    def begin(self, item: Planned, part: Sequence[Planned]) -> None:
+    def begin(self, item: Trial, part: Sequence[Trial]) -> None:
         """Begin a run; its outcome comes out of the fleet's ``wait``."""
 
     def close(self) -> None:
@@ -75,17 +75,17 @@ class FleetStudy(Study):
         work = _Work(self, fleet, listener)
         for record in self.journal.records:
             self._tell(record)
-        outlook = self._look_ahead()
+        remaining = self._remaining()
         n_done = self._n_done()
-        listener.study_started(self.session_id, n_done + self._n_ahead(outlook), n_done)
+        listener.study_started(self.session_id, n_done + self._n_ahead(remaining), n_done)
         try:
-            while work.hand_out(self._look_ahead()):
+            while work.hand_out(self._remaining()):
                 for start, outcome in fleet.wait(work.busy).items():
                     work.take_back(start, outcome)
         finally:
             work.close()
 
-    def choose(self, outlook: Outlook, choices: Sequence[Planned], n_busy: int) -> Planned | None:
+    def choose(self, remaining: Remaining, choices: Sequence[Trial], n_busy: int) -> Trial | None:
         """Return what to begin next of what has a seat, or could have one."""
         baselines = [item for item in choices if item.is_baseline]
         if baselines:
@@ -94,7 +94,7 @@ class FleetStudy(Study):
         if spent is None:
             return self._strategy.ask(choices)
         if not n_busy:
-            self.remarks.append(f"stopped by {spent}; {outlook.n_left} were not run")
+            self.remarks.append(f"stopped by {spent}; {len(remaining.trials)} were not run")
         return None
 
     def keep(self, record: RunRecord, listener: Listener) -> None:
@@ -102,10 +102,12 @@ class FleetStudy(Study):
         record = self._marked(record)
         self.journal.append(record)
         self._tell(record)
-        outlook = self._look_ahead()
+        remaining = self._remaining()
         listener.trial_finished(record)
-        listener.trials_left(self._n_ahead(outlook))
-        self._remark(listener, outlook.remarks)
+        if self._on_record is not None:
+            self._on_record(record)
+        listener.trials_left(self._n_ahead(remaining))
+        self._remark(listener, remaining.remarks)
 
     def say(self, listener: Listener, text: str) -> None:
         """Tell why something is not run."""
@@ -127,23 +129,23 @@ class _Work:
         self._fleet = fleet
         self._listener = listener
 
-    def hand_out(self, outlook: Outlook) -> bool:
+    def hand_out(self, remaining: Remaining) -> bool:
         """Begin what there is room for; whether anything runs."""
-        choices = [item for item in _choices(outlook) if self._may_begin(item)]
+        choices = [item for item in _choices(remaining) if self._may_begin(item)]
         self._dismiss({start_of(item.configuration) for item in choices})
         while choices:
-            item = self._study.choose(outlook, choices, len(self.busy))
+            item = self._study.choose(remaining, choices, len(self.busy))
             if item is None:
                 break
             start = start_of(item.configuration)
             seat = self._idle.pop(start, None) or self._seat(item.config)
             if seat is not None:
                 self._listener.trial_started(item.configuration)
-                seat.begin(item, outlook.served_with(item))
+                seat.begin(item, remaining.served_with(item))
                 self.busy[start] = seat
             choices = [other for other in choices if start_of(other.configuration) != start]
-        if not self.busy and outlook.n_left:
-            self._say_what_is_missing(outlook)
+        if not self.busy and len(remaining.trials):
+            self._say_what_is_missing(remaining)
         return bool(self.busy)
 
     def take_back(self, start: Identity, outcome: Outcome) -> None:
@@ -166,7 +168,7 @@ class _Work:
         self.busy.clear()
         self._idle.clear()
 
-    def _may_begin(self, item: Planned) -> bool:
+    def _may_begin(self, item: Trial) -> bool:
         start = start_of(item.configuration)
         return start not in self.busy and self._losses[start] < MOST_LOSSES
 
@@ -192,8 +194,8 @@ class _Work:
         seats = (*self.busy.values(), *self._idle.values())
         return sum(seat.config.n_gpus for seat in seats if seat.config.gpu == gpu)
 
-    def _say_what_is_missing(self, outlook: Outlook) -> None:
-        for config in {id(i.config): i.config for i in _choices(outlook)}.values():
+    def _say_what_is_missing(self, remaining: Remaining) -> None:
+        for config in {id(i.config): i.config for i in _choices(remaining)}.values():
             room = self._fleet.room(config.gpu)
             if config.n_gpus > room:
                 self._study.say(
@@ -203,9 +205,9 @@ class _Work:
                 )
 
 
-def _choices(outlook: Outlook) -> list[Planned]:
+def _choices(remaining: Remaining) -> list[Trial]:
     """Return what may run now: while a start's baselines are left, those alone."""
-    waiting = outlook.baselines
+    waiting = remaining.baselines
     starts = {start_of(item.configuration) for item in waiting}
-    others = [item for item in outlook.choices if start_of(item.configuration) not in starts]
+    others = [item for item in remaining.choices if start_of(item.configuration) not in starts]
     return [*waiting, *others]
