@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
-from autotune.cli.completion import complete_gpu, complete_model, complete_reference
 from autotune.cli.options import (
+    complete_gpu,
+    complete_model,
+    complete_reference,
     fleet_option,
     json_option,
     set_option,

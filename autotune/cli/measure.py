@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autotune.cli.completion import complete_gpu, complete_model
 from autotune.cli.options import (
+    complete_gpu,
+    complete_model,
     fleet_option,
     json_option,
     read_counts,

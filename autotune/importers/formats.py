@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from autotune.errors import InvalidConfigError, UsageError
-from autotune.importers.base import ImportOptions, ImportResult
+from autotune.importers.base import Head, ImportOptions, ImportResult, Signature, read_head
 from autotune.importers.readers.clients import aiperf, guidellm
 from autotune.importers.readers.engines import optimum_benchmark, trtllm, vllm_bench
 from autotune.importers.readers.published import (
@@ -17,7 +17,6 @@ from autotune.importers.readers.published import (
     published,
     runs,
 )
-from autotune.importers.signatures import Head, Signature, read_head
 
 
 class Reader(Protocol):

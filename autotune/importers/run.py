@@ -8,11 +8,10 @@ from pathlib import Path
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import find_model
 from autotune.errors import AutotuneError, InvalidConfigError, UsageError, did_you_mean
-from autotune.importers.base import ImportOptions, ImportResult, Place
+from autotune.importers.base import UNREADABLE, ImportOptions, ImportResult, Place
 from autotune.importers.formats import FOLDER_FORMATS, FORMATS, detect, recognised_files
 from autotune.importers.plausibility import screen
 from autotune.importers.readers.published.aiconfigurator import installed_table
-from autotune.importers.signatures import UNREADABLE
 from autotune.importers.summary import ImportedFile, ImportSummary
 from autotune.views.display import counting
 

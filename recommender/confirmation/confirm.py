@@ -17,8 +17,8 @@ from recommender.recommendation.evaluate_candidates import price
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import rank, score
 from recommender.recommendation.recommendation import Recommendation
+from recommender.surrogate.gaussian_process import one_blas_thread
 from recommender.surrogate.predictor import Predictor, correlation
-from recommender.surrogate.threads import one_blas_thread
 
 
 class ConfirmationState:

@@ -19,7 +19,7 @@ from autotune.schema.record import RunRecord
 from autotune.schema.vocabulary import ENGINES
 from recommender.evaluation.protocols import PROTOCOLS, Case, Protocol, cases_of, hides
 from recommender.evaluation.replay import Outcome, baselines, play, popular_cases
-from recommender.surrogate.threads import one_blas_thread
+from recommender.surrogate.gaussian_process import one_blas_thread
 from recommender.training import fit as surrogate
 
 _ROUNDING: Final = 1e-9

@@ -19,17 +19,16 @@ from autotune.catalog.models import find_model
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from recommender.decision.informative import most_informative
-from recommender.recommendation.baselines import incumbent, serving_now, usual
 from recommender.recommendation.candidates import Candidate, enumerate_configurations
 from recommender.recommendation.evaluate_candidates import price
 from recommender.recommendation.explanation import Grounds, explain
-from recommender.recommendation.migration import Migration, judge
+from recommender.recommendation.migration import Migration, incumbent, judge, serving_now, usual
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import prefer_incumbent, rank, score
 from recommender.recommendation.recommendation import Recommendation
 from recommender.recommendation.refusals import check_choice_left, check_price
+from recommender.surrogate.gaussian_process import one_blas_thread
 from recommender.surrogate.predictor import Predictor
-from recommender.surrogate.threads import one_blas_thread
 
 
 @one_blas_thread()

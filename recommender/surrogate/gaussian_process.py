@@ -6,7 +6,8 @@ them a smooth function of GPU count, batch size and lengths. Runs of the model o
 the model's effect, runs of other models on the target the GPU's, and confirmatory runs everything.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -234,3 +235,15 @@ def joint_covariance(hyper: Hyper, known: Cells, wanted: Cells) -> Array:
     cross = np.linalg.solve(np.linalg.cholesky(gram), covariance(hyper, known, wanted))
     left: Array = own - cross.T @ cross
     return left
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep BLAS to one thread meanwhile, where threadpoolctl is installed."""
+    try:
+        import threadpoolctl  # type: ignore[import-untyped]
+    except ImportError:
+        yield
+        return
+    with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+        yield

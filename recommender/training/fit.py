@@ -20,8 +20,8 @@ from recommender.features.encode import FEATURE_NAMES, encode_features
 from recommender.features.roofline import roofline
 from recommender.features.table import Array
 from recommender.surrogate.artifact import META_FILE, TREES_FILE, Meta
+from recommender.surrogate.gaussian_process import one_blas_thread
 from recommender.surrogate.predictor import Predictor
-from recommender.surrogate.threads import one_blas_thread
 from recommender.surrogate.trees import load_forest
 from recommender.training.dataset import Dataset, prepare
 from recommender.training.fit_process import latency_factors, learn_calibration, spanned

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from autotune.errors import InvalidRecordError
-from autotune.importers.base import ImportOptions, ImportResult, Place
+from autotune.importers.base import ImportOptions, ImportResult, Place, Signature
 from autotune.importers.plausibility import IN_FLIGHT, REQUESTS
 from autotune.importers.rows import (
     Row,
@@ -27,7 +27,6 @@ from autotune.importers.rows import (
     model_name,
     number,
 )
-from autotune.importers.signatures import Signature
 from autotune.schema.record import RunRecord
 
 SOURCE: Final = "guidellm"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from autotune.errors import InvalidRecordError
-from autotune.importers.base import ImportOptions, ImportResult, Place
+from autotune.importers.base import ImportOptions, ImportResult, Place, Signature
 from autotune.importers.rows import (
     Row,
     at,
@@ -27,7 +27,6 @@ from autotune.importers.rows import (
     model_name,
     text,
 )
-from autotune.importers.signatures import Signature
 from autotune.schema.configuration import refuse
 from autotune.schema.record import RunRecord
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import find_model
 from autotune.errors import InvalidRecordError
-from autotune.importers.base import ImportOptions, ImportResult, Place
+from autotune.importers.base import ImportOptions, ImportResult, Place, Signature
 from autotune.importers.rows import (
     Row,
     collect,
@@ -25,7 +25,6 @@ from autotune.importers.rows import (
     required_count,
     text,
 )
-from autotune.importers.signatures import Signature
 from autotune.schema.record import RunRecord
 
 SOURCE: Final = "TRT-LLM perf docs"

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from autotune.engines.metrics import latency_statistics
 from autotune.errors import InvalidRecordError
-from autotune.importers.base import ImportOptions, ImportResult
+from autotune.importers.base import ImportOptions, ImportResult, Signature
 from autotune.importers.plausibility import REQUESTS
 from autotune.importers.rows import (
     Row,
@@ -30,7 +30,6 @@ from autotune.importers.rows import (
     number,
     required_count,
 )
-from autotune.importers.signatures import Signature
 from autotune.schema.configuration import Knob, refuse
 from autotune.schema.record import RunRecord
 from autotune.schema.vocabulary import LATENCY_FIELDS

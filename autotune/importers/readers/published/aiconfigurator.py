@@ -13,9 +13,8 @@ from typing import Any, Final
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import find_model
 from autotune.errors import InvalidRecordError, UsageError
-from autotune.importers.base import ImportResult
+from autotune.importers.base import ImportResult, Signature
 from autotune.importers.rows import Row, collect, count, csv_rows, measure, required_count, text
-from autotune.importers.signatures import Signature
 from autotune.schema.configuration import Knob
 from autotune.schema.record import RunRecord
 

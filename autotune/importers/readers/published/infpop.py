@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from autotune.errors import InvalidRecordError
-from autotune.importers.base import ImportResult, Place, Rejection
+from autotune.importers.base import ImportResult, Place, Rejection, Signature
 from autotune.importers.readers.published.infpop_labels import (
     LabelledRow,
     SourceRow,
     label,
     read_tables,
 )
-from autotune.importers.signatures import Signature
 from autotune.schema.record import RunRecord
 
 SOURCE: Final = "infpop(2408.01050)"

@@ -11,10 +11,9 @@ from typing import Final
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import find_model
 from autotune.errors import InvalidRecordError
-from autotune.importers.base import ImportResult
+from autotune.importers.base import ImportResult, Signature
 from autotune.importers.plausibility import TOLERANCE
 from autotune.importers.rows import Row, collect, csv_rows, measure, required_count, text
-from autotune.importers.signatures import Signature
 from autotune.schema.configuration import refuse
 from autotune.schema.record import RunRecord
 from autotune.schema.vocabulary import ENGINES

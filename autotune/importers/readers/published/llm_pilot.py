@@ -17,7 +17,7 @@ from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import find_model
 from autotune.engines.metrics import latency_statistics
 from autotune.errors import InvalidRecordError
-from autotune.importers.base import ImportResult, Place
+from autotune.importers.base import ImportResult, Place, Signature
 from autotune.importers.plausibility import REQUESTS
 from autotune.importers.rows import (
     Row,
@@ -28,7 +28,6 @@ from autotune.importers.rows import (
     required_count,
     text,
 )
-from autotune.importers.signatures import Signature
 from autotune.schema.record import RunRecord
 
 SOURCE: Final = "LLM-Pilot"

@@ -12,7 +12,7 @@ from typing import Final
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import find_model
 from autotune.errors import InvalidRecordError
-from autotune.importers.base import ImportResult
+from autotune.importers.base import ImportResult, Signature
 from autotune.importers.rows import (
     Row,
     collect,
@@ -23,7 +23,6 @@ from autotune.importers.rows import (
     required_count,
     text,
 )
-from autotune.importers.signatures import Signature
 from autotune.schema.record import RunRecord
 
 SOURCE: Final = "ml.energy-v2"
