@@ -60,7 +60,7 @@ BEST = candidate(2, 256, 1000)
 
 
 @pytest.mark.parametrize(
-    ("kept", "is_first"),
+    ("incumbent", "is_first"),
     [
         (candidate(2, 128, 960), True),  # 4 % are no reason to change
         (candidate(2, 128, 940), False),
