@@ -151,6 +151,26 @@ def test_nothing_fits_says_how_much_is_missing() -> None:
         recommend(query(model="meta-llama/Llama-3.1-405B", target_gpu="T4"), PREDICTOR)
 
 
+@pytest.mark.parametrize(
+    ("quantization", "weights_gb", "advice"),
+    [
+        (None, 66, "quantise (--quantization fp8), or name"),
+        ("fp8", 34, "take a 4-bit checkpoint (--quantization awq), or name"),
+        ("awq", 19, "allow more GPUs (--max-gpus), or name"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_the_format_that_was_asked_for(
+    quantization: str | None, weights_gb: int, advice: str
+) -> None:
+    asked = query(
+        model="meta-llama/Llama-3.1-70B", target_gpu="T4", max_gpus=2, quantization=quantization
+    )
+    with pytest.raises(NothingFitsError) as refused:
+        recommend(asked, PREDICTOR)
+    assert f"({weights_gb} GB of them weights)" in str(refused.value)
+    assert advice in str(refused.value)
+
+
 def test_where_memory_is_enough_the_runs_that_failed_are_the_reason() -> None:
     failed = record(gpu="H200", batch_size=1, status="out_of_memory", output_throughput=None)
     told = r"should fit on H200 by arithmetic, but runs like it failed\. .* --batch-sizes 1$"
