@@ -1,6 +1,7 @@
 """What advice rests on: the surrogate in force and the runs known of a model, without MLflow."""
 
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,20 +39,38 @@ def open_context(model: str, tracking_uri: str) -> Context:
         UnknownModelError: When it is none of these.
         SurrogateError: When the surrogate in force is damaged.
     """
+    return contexts(tracking_uri)(model)
+
+
+def contexts(tracking_uri: str) -> Callable[[str], Context]:
+    """Return what gathers as ``open_context`` does, for any number of models of one store."""
     directory = store_directory(tracking_uri)
-    name = recorded_name(model, directory)
     cache = RecordCache(directory)
-    known = cache.read(model=name)
-    runs = _uncached(tracking_uri) if known is None else cache.sample()
-    if known is None:
-        known = [run for run in runs if run.model == name]
-    return Context(
-        model=name,
-        predictor=load_predictor(directory),
-        known=tuple(known),
-        others=tuple(run for run in runs if run.model != name),
-        directory=directory,
-    )
+
+    @functools.cache
+    def predictor() -> Predictor:
+        return load_predictor(directory)
+
+    @functools.cache
+    def sample(*, is_cached: bool) -> list[RunRecord]:
+        return cache.sample() if is_cached else _uncached(tracking_uri)
+
+    @functools.cache
+    def context_of(model: str) -> Context:
+        name = recorded_name(model, directory)
+        known = cache.read(model=name)
+        runs = sample(is_cached=known is not None)
+        if known is None:
+            known = [run for run in runs if run.model == name]
+        return Context(
+            model=name,
+            predictor=predictor(),
+            known=tuple(known),
+            others=tuple(run for run in runs if run.model != name),
+            directory=directory,
+        )
+
+    return context_of
 
 
 def recorded_name(model: str, directory: Path) -> str:

@@ -13,7 +13,7 @@ from recommender.decision.acquisition import next_run
 from recommender.decision.certificate import Certificate, best_bound90, regret_bound90
 from recommender.features.table import Array
 from recommender.recommendation.candidates import Candidate, enumerate_configurations, place_of
-from recommender.recommendation.evaluate_candidates import price
+from recommender.recommendation.evaluate_candidates import evaluate_candidates
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import rank, score
 from recommender.recommendation.recommendation import Recommendation
@@ -47,7 +47,9 @@ class ConfirmationState:
 
     def _believe(self) -> None:
         query = self._made.query
-        self._candidates = price(self._questions, self._predictor, self._evidence, query)
+        self._candidates = evaluate_candidates(
+            self._questions, self._predictor, self._evidence, query
+        )
         self._scores = [_worth(candidate, query.objective) for candidate in self._candidates]
 
     def take(self, role: str, index: int, record: RunRecord) -> None:

@@ -18,7 +18,7 @@ from autotune.errors import (
 )
 from autotune.schema.workload import Slo, Workload
 from recommender.recommendation.candidates import command, enumerate_configurations
-from recommender.recommendation.evaluate_candidates import price
+from recommender.recommendation.evaluate_candidates import evaluate_candidates
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import rank
 from recommender.recommendation.recommend import recommend
@@ -235,12 +235,12 @@ def test_any_catalogue_pair_gets_finite_ordered_answers_or_a_reason(
 def test_three_measured_cells_move_the_rest_towards_them() -> None:
     asked = query(target_gpu="H200", max_gpus=1)
     questions = enumerate_configurations(asked, find_model(MODEL), load_gpus()["H200"])
-    before = {c.batch_size: c for c in price(questions, PREDICTOR, [], asked)}
+    before = {c.batch_size: c for c in evaluate_candidates(questions, PREDICTOR, [], asked)}
     known = [
         record(gpu="H200", batch_size=b, output_throughput=before[b].output_throughput / 2)
         for b in (1, 32, 512)
     ]
-    after = {c.batch_size: c for c in price(questions, PREDICTOR, known, asked)}
+    after = {c.batch_size: c for c in evaluate_candidates(questions, PREDICTOR, known, asked)}
     for batch in (2, 8, 64, 256):
         ratio = after[batch].output_throughput / before[batch].output_throughput
         assert 0.4 < ratio < 0.75
