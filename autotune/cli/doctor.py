@@ -18,7 +18,7 @@ from autotune.errors import AutotuneError, SurrogateError, UnknownGpuError
 from autotune.runner.environment import snapshot, usable_cpus
 from autotune.runner.gpu_lock import GpuUse, read_uses
 from autotune.schema.engine_config import RUNNABLE_ENGINES
-from autotune.store.cache import store_directory
+from autotune.store.location import store_directory
 from recommender.surrogate.in_force import load_predictor, version_in_force
 
 State = Literal["ok", "note", "problem"]

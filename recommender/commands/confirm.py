@@ -12,8 +12,8 @@ from autotune.importers.run import read_file
 from autotune.runner.runner import RunnerSettings
 from autotune.schema.record import RunRecord
 from autotune.schema.workload import MeasurePolicy
-from autotune.store.cache import store_directory
 from autotune.store.journal import open_journal
+from autotune.store.location import store_directory
 from autotune.study.loop import new_session_id
 from autotune.views.display import create_progress
 from autotune.views.progress import StudyProgress

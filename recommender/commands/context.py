@@ -8,7 +8,8 @@ from pathlib import Path
 from autotune.catalog.models import identify_model, remember_recorded
 from autotune.schema.record import RunRecord
 from autotune.store.bundled import reference_runs
-from autotune.store.cache import RecordCache, store_directory
+from autotune.store.cache import RecordCache
+from autotune.store.location import store_directory
 from recommender.surrogate.evidence import related_runs
 from recommender.surrogate.in_force import load_predictor
 from recommender.surrogate.predictor import Predictor

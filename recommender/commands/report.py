@@ -11,7 +11,7 @@ from typing import Final
 
 from autotune.files import file_name
 from autotune.schema.record import RunRecord
-from autotune.store.cache import store_directory
+from autotune.store.location import store_directory
 from autotune.store.tracking.layout import study_id_of
 from autotune.store.tracking.store import Store
 from autotune.views.display import counting
