@@ -297,10 +297,20 @@ def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
     "both.  [default: reports/ID beside the store]",
 )
 @click.option("--static", is_flag=True, help="HTML without the interactive charts: 2 MB less.")
+@click.option(
+    "--with-tpe",
+    is_flag=True,
+    help="Draw a confirmation beside what Optuna's TPE would have reached (ten replayed studies).",
+)
 @tracking_uri_option
 @json_option
 def report(
-    reference: str, output: Path | None, static: bool, tracking_uri: str, as_json: bool
+    reference: str,
+    output: Path | None,
+    static: bool,
+    with_tpe: bool,
+    tracking_uri: str,
+    as_json: bool,
 ) -> None:
     """Write the report of a study or a recommendation, to attach to a ticket.
 
@@ -323,7 +333,7 @@ def report(
         return
     from recommender.commands.report import report as write_report
 
-    made = write_report(reference, tracking_uri, output, is_live=not static)
+    made = write_report(reference, tracking_uri, output, is_live=not static, with_tpe=with_tpe)
     if as_json:
         echo_json(made.to_dict())
     else:
