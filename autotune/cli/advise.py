@@ -275,9 +275,14 @@ def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
       "batch_size":64,"input_len":512,"output_len":128}' | tr -d '\\n' > configs.jsonl
       autotune predict configs.jsonl --json
     """
+    from autotune.store.location import store_directory
     from recommender.commands.predict import predict_file
+    from recommender.surrogate.in_force import set_aside
 
-    for row in predict_file(configurations, tracking_uri):
+    rows = predict_file(configurations, tracking_uri)
+    aside = set_aside(store_directory(tracking_uri))
+    echo_remarks([] if aside is None else [aside])
+    for row in rows:
         if as_json:
             click.echo(json.dumps(row, allow_nan=False))
         else:

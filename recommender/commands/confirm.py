@@ -134,6 +134,7 @@ def _confirm(
             )
         finally:
             records = list(journal.records)
+    confirmation = dataclasses.replace(confirmation, remarks=context.remarks)
     document = {**confirmation.to_dict(), "session_id": session_id}
     ledger.save_confirmation(document, context.directory)
     try:
@@ -143,7 +144,7 @@ def _confirm(
             f"the runs are in {path} alone ({error}); `autotune sync {path}` logs them once the "
             "store is back, on another host too"
         )
-        return dataclasses.replace(confirmation, remarks=(remark,))
+        return dataclasses.replace(confirmation, remarks=(*context.remarks, remark))
     return confirmation
 
 

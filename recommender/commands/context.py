@@ -11,19 +11,24 @@ from autotune.store.bundled import reference_runs
 from autotune.store.cache import RecordCache
 from autotune.store.location import store_directory
 from recommender.surrogate.evidence import related_runs
-from recommender.surrogate.in_force import load_predictor
+from recommender.surrogate.in_force import load_predictor, set_aside
 from recommender.surrogate.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The surrogate, the known runs of one model, some of others, and the store's directory."""
+    """The surrogate, the known runs of one model, some of others, and the store's directory.
+
+    Attributes:
+        remarks: What the user should know of these, a sentence each.
+    """
 
     model: str
     predictor: Predictor
     known: tuple[RunRecord, ...]
     others: tuple[RunRecord, ...]
     directory: Path
+    remarks: tuple[str, ...] = ()
 
     def evidence(self, gpu: str, engines: Collection[str]) -> list[RunRecord]:
         """Return what corrects predictions for a GPU: the model's runs, and others' beside them."""
@@ -47,6 +52,8 @@ def contexts(tracking_uri: str) -> Callable[[str], Context]:
     """Return what gathers as ``open_context`` does, for any number of models of one store."""
     directory = store_directory(tracking_uri)
     cache = RecordCache(directory)
+    aside = set_aside(directory)
+    remarks = () if aside is None else (aside,)
 
     @functools.cache
     def predictor() -> Predictor:
@@ -69,6 +76,7 @@ def contexts(tracking_uri: str) -> Callable[[str], Context]:
             known=tuple(known),
             others=tuple(run for run in runs if run.model != name),
             directory=directory,
+            remarks=remarks,
         )
 
     return context_of

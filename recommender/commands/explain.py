@@ -55,7 +55,7 @@ def explain_recommendation(
             )
             for engine in engines
         },
-        warnings=tuple(warning for warning in drifts if warning is not None),
+        warnings=(*context.remarks, *(warning for warning in drifts if warning is not None)),
         helpful=tuple(
             helpful_runs(
                 context.predictor,
