@@ -54,7 +54,7 @@ __all__ = ["EXPERIMENT", "Store", "redact", "serve_ui"]
 EXPERIMENT = "autotune"
 _PAGE = 1000
 _CONFIGURATIONS = f"tags.`{KIND}` = 'configuration'"
-_GIVEN = "autotune.reference_runs"
+_GIVEN = "autotune.store.bundled"
 
 
 class Store(RunBook):
