@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 
 from autotune.catalog.gpus import detect_cpu
 from autotune.engines.demo_model import build_demo_model
-from tests.workspace import Ran, Workspace
+from tests.support.workspace import Ran, Workspace
 
 # A shared machine is slow at times; that is no finding.
 settings.register_profile(

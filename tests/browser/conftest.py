@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.workspace import AUTOTUNE, Ran, Workspace
+from tests.support.workspace import AUTOTUNE, Ran, Workspace
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 expect.set_options(timeout=60_000)

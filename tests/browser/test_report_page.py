@@ -13,7 +13,7 @@ from autotune.schema.workload import Workload
 from recommender.commands.confirm import confirm_by_replay
 from recommender.commands.recommend import advise
 from recommender.commands.report import report
-from tests.records import record
+from tests.support.records import record
 
 Keep = Callable[[str], None]
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, exp
 from autotune.store.tracking.layout import KIND
 from autotune.store.tracking.store import EXPERIMENT
 from recommender.training.registry import MODEL_NAME
-from tests.workspace import Ran, Workspace
+from tests.support.workspace import Ran, Workspace
 
 Keep = Callable[[str], None]
 MACHINE_LEARNING = "workflowType=machine_learning"

@@ -15,7 +15,7 @@ from typing import Any
 
 from autotune.importers.base import ImportOptions
 from autotune.schema.codec import to_csv, to_json_line
-from tests.records import record
+from tests.support.records import record
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "importers"
 RUNS = [record(), record(batch_size=16, knobs={"enforce_eager": True}), record(n_gpus=2)]

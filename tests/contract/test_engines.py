@@ -23,7 +23,7 @@ from autotune.schema.engine_config import EngineConfig
 from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import MeasurePolicy, Slo, Workload
 from autotune.study.planning import plan
-from tests.passes import on_first_pass
+from tests.support.passes import on_first_pass
 
 ONCE = MeasurePolicy(min_repeats=1, max_repeats=1)
 WITHOUT_END = MeasurePolicy(min_repeats=1000, max_repeats=1000, time_budget_s=300)

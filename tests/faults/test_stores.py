@@ -14,8 +14,8 @@ from autotune.store.journal import read_journal
 from autotune.store.tracking.layout import RECORD_ID
 from autotune.store.tracking.store import EXPERIMENT, Store
 from tests.faults.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
-from tests.records import record
-from tests.servers import MlflowServer, Proxy, mlflow_server, proxy
+from tests.support.records import record
+from tests.support.servers import MlflowServer, Proxy, mlflow_server, proxy
 
 # MLflow's own settings, so that a test of a dead server takes seconds.
 IMPATIENT = {

@@ -24,7 +24,7 @@ from recommender.reports.ledger import load
 from recommender.surrogate.artifact import META_FILE, TREES_FILE
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.contract.importer_cases import CASES, Case
-from tests.records import record
+from tests.support.records import record
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workspace import AUTOTUNE, Ran, Workspace
+from tests.support.workspace import AUTOTUNE, Ran, Workspace
 
 __all__ = ["AUTOTUNE", "Ran", "Workspace"]
 

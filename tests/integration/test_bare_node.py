@@ -8,7 +8,7 @@ import pytest
 from autotune.catalog.gpus import find_gpu
 from autotune.engines.knobs import engine_version
 from autotune.store.journal import read_journal
-from tests.workspace import Ran, Workspace
+from tests.support.workspace import Ran, Workspace
 
 pytestmark = pytest.mark.skipif(
     engine_version("hf") is None, reason="transformers is not installed"

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from autotune.cli import main
 from autotune.schema.codec import to_json_line
 from autotune.store.tracking.store import EXPERIMENT
-from tests.records import record
+from tests.support.records import record
 
 SIZES = [2**k for k in range(9)]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from autotune.schema.codec import to_json_line
 from recommender.commands.evaluate import evaluation_table
 from tests.integration.conftest import Workspace
-from tests.records import record
+from tests.support.records import record
 
 
 def landscapes(path: Path) -> Path:

@@ -9,7 +9,7 @@ import pytest
 from autotune.engines.knobs import engine_version
 from autotune.schema.codec import to_json_line
 from tests.integration.conftest import Ran, Workspace
-from tests.records import record
+from tests.support.records import record
 
 Write = Callable[[str, str], Path]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autotune.views.deployment import pipeline_program
-from tests.records import record
+from tests.support.records import record
 
 EXAMPLE = Path(__file__).parents[2] / "scripts" / "examples" / "plan_a_move.py"
 

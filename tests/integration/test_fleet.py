@@ -13,8 +13,8 @@ from autotune.engines.knobs import engine_version
 from autotune.schema.configuration import identity
 from autotune.schema.record import RunRecord
 from autotune.store.journal import read_journal
-from tests.fleet_cluster import Cluster, cluster
 from tests.integration.conftest import AUTOTUNE, Workspace
+from tests.support.fleet_cluster import Cluster, cluster
 
 pytest.importorskip("ray", reason="a fleet needs the extra `fleet`")
 pytestmark = [

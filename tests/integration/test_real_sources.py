@@ -9,7 +9,7 @@ import pytest
 
 from autotune.errors import UsageError
 from autotune.importers.run import read_file, screened
-from tests.shared_data import DATA
+from tests.support.shared_data import DATA
 
 RAW = DATA / "raw"
 STARCODER = ("bigcode/starcoder", 1, 1)

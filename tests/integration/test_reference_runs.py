@@ -16,7 +16,7 @@ from autotune.schema.record import RunRecord
 from autotune.store import bundled as reference_runs
 from autotune.store.tracking.layout import KIND
 from autotune.store.tracking.store import EXPERIMENT, Store
-from tests.records import record
+from tests.support.records import record
 
 ROOT = Path(__file__).parents[2]
 RUNS = [record(batch_size=b, session_id="reference-1") for b in (1, 2, 4)]

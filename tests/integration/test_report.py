@@ -10,7 +10,7 @@ from autotune.cli import main
 from autotune.store.tracking.store import EXPERIMENT, Store
 from autotune.views.store_report import MOST_PANELS
 from recommender.commands.report import report_study
-from tests.records import record
+from tests.support.records import record
 
 HERE = "20260101-000000-abcdef"
 RUNS = [

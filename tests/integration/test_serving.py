@@ -17,7 +17,7 @@ from autotune.processes import members
 from autotune.runner.session import EngineSession
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.workload import MeasurePolicy, Slo, Workload
-from tests.passes import on_first_pass
+from tests.support.passes import on_first_pass
 
 pytestmark = [
     pytest.mark.slow,

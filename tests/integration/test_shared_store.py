@@ -18,8 +18,8 @@ from autotune.schema.codec import to_json_line
 from autotune.store.tracking.layout import RECORD_ID
 from autotune.store.tracking.store import EXPERIMENT, Store
 from tests.faults.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
-from tests.records import record
-from tests.servers import MlflowServer, mlflow_server, postgresql
+from tests.support.records import record
+from tests.support.servers import MlflowServer, mlflow_server, postgresql
 
 N_WRITERS = 4
 N_RUNS = int(os.environ.get("AUTOTUNE_SHARED_RUNS", "40"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workspace import AUTOTUNE, Workspace
+from tests.support.workspace import AUTOTUNE, Workspace
 
 COLOR = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m")
 ASK = ("recommend", "--model", "meta-llama/Llama-3.1-8B", "--target-gpu", "H100")

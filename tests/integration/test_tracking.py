@@ -12,7 +12,7 @@ from autotune.store.cache import RecordCache
 from autotune.store.tracking.layout import KIND
 from autotune.store.tracking.server import redact
 from autotune.store.tracking.store import EXPERIMENT, Store
-from tests.records import record
+from tests.support.records import record
 
 FAILED = {
     "status": "out_of_memory",

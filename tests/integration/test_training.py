@@ -16,7 +16,7 @@ from recommender.features.encode import FEATURE_NAMES
 from recommender.surrogate.in_force import load_predictor, return_to_shipped, version_in_force
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from recommender.training.registry import MODEL_NAME, PROMOTED_AT, REPLACED, ROLLED_BACK_AT
-from tests.records import record
+from tests.support.records import record
 
 # MLflow warns of the type hints of its own XGBoost flavour when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")

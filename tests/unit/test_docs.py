@@ -21,7 +21,7 @@ OTHERS = [
     ROOT / "CHANGELOG.md",
     ROOT / "SECURITY.md",
     ROOT / "mlruns" / "reference" / "README.md",
-    ROOT / "recommender" / "pretrained" / "MODEL_CARD.md",
+    ROOT / "recommender" / "surrogate" / "pretrained" / "MODEL_CARD.md",
     ROOT / "scripts" / "campaigns" / "README.md",
 ]
 PAGES = [README, *OTHERS, *DOCS]

@@ -9,7 +9,7 @@ import pytest
 from autotune.store.cache import RecordCache
 from autotune.store.location import remember_owner, store_directory
 from recommender.commands.context import open_context
-from tests.records import record
+from tests.support.records import record
 
 MODEL = "meta-llama/Llama-3.1-8B"
 

@@ -1,0 +1,45 @@
+"""Runs of another engine version."""
+
+import pytest
+
+from autotune.schema.record import RunRecord
+from recommender.recommendation import explanation as drift
+from tests.support.records import record
+
+
+def run(version: str | None, day: int, **changes: object) -> RunRecord:
+    return record(engine_version=version, started_at=f"2026-01-{day:02}T00:00:00+00:00", **changes)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
+    versions: dict[str, str | None] = {"vllm": None, "hf": None}
+    monkeypatch.setattr(drift, "engine_version", versions.__getitem__)
+    return versions
+
+
+def test_the_installed_version_counts(installed: dict[str, str | None]) -> None:
+    installed["vllm"] = "0.32.0"
+    warning = drift.version_drift([run("0.26.0", 1), run("0.32.0", 2)], "vllm")
+    assert warning is not None
+    assert warning.startswith("1 of 2 known vllm runs were measured with 0.26.0, 0.32.0 is")
+
+
+def test_without_an_engine_the_last_run_counts(installed: dict[str, str | None]) -> None:
+    warning = drift.version_drift([run("0.32.0", 2), run("0.26.0", 1)], "vllm")
+    assert warning is not None
+    assert "0.32.0 is that of the last run" in warning
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        [],
+        [run("0.26.0", 1), run("0.26.0", 2)],
+        [run(None, 1), run("0.26.0", 2)],
+        [run("5.1.0", 1, engine="hf"), run("0.26.0", 2)],
+        [run("0.20.0", 1, status="out_of_memory", output_throughput=None), run("0.26.0", 2)],
+    ],
+)
+def test_one_version_is_no_drift(installed: dict[str, str | None], known: list[RunRecord]) -> None:
+    assert drift.version_drift(known, "vllm") is None
