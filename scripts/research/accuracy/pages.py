@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from research.accuracy import (
+    beside_blocks,
+    card_blocks,
     moved_blocks,
     paper_blocks,
     published_blocks,
@@ -16,7 +18,8 @@ from research.accuracy.results import AccuracyError, Results
 from research.accuracy.wording import table
 
 ROOT: Final = Path(__file__).parents[3]
-PAGES: Final = (ROOT / "README.md", ROOT / "docs" / "accuracy.md")
+CARD: Final = ROOT / "recommender" / "surrogate" / "pretrained" / "MODEL_CARD.md"
+PAGES: Final = (ROOT / "README.md", ROOT / "docs" / "accuracy.md", CARD)
 
 
 def example(results: Results) -> str:
@@ -54,12 +57,16 @@ RENDERERS: Final[Mapping[str, Renderer]] = {
     "moved-certificates": moved_blocks.certificates,
     "moved-gain": moved_blocks.gain,
     "cells": published_blocks.cells,
-    "energy-output": reference_blocks.energy_output,
-    "energy": reference_blocks.energy,
-    "replicas": reference_blocks.replicas,
-    "replicas-predicted": reference_blocks.replicas_predicted,
-    "aiconfigurator": reference_blocks.aiconfigurator,
+    "energy-output": beside_blocks.energy_output,
+    "energy": beside_blocks.energy,
+    "replicas": beside_blocks.replicas,
+    "replicas-predicted": beside_blocks.replicas_predicted,
+    "aiconfigurator": beside_blocks.aiconfigurator,
     "made": provenance,
+    "card-migration": card_blocks.migration,
+    "card-leave-gpu-out": card_blocks.unseen_gpus,
+    "card-leave-model-out": card_blocks.unseen_models,
+    "card-related": card_blocks.related,
     "how-good": readme_blocks.how_good,
     **readme_blocks.NUMBERS,
 }
