@@ -19,6 +19,7 @@ from autotune.importers.run import read_file
 from autotune.schema.record import RunRecord
 from recommender.evaluation.backtest import known_runs
 from recommender.evaluation.protocols import Case, cases_of, hides
+from recommender.surrogate.gaussian_process import one_blas_thread
 from recommender.surrogate.predictor import Predictor
 from recommender.training import fit as surrogate
 
@@ -57,6 +58,23 @@ def groups(case: Case) -> list[list[RunRecord]]:
     return [rows for _, rows in sorted(counts.items()) if len(rows) >= FEWEST_ROWS]
 
 
+def medians_of(
+    records: Sequence[RunRecord], cases: Sequence[Case]
+) -> dict[tuple[str, str], list[float]]:
+    """Return the median error of each landscape, by harness and target."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    # as in evaluate: the matrices are small, BLAS threads would wait for each other
+    with one_blas_thread():
+        for fold in sorted({case.fold for case in cases}):
+            seen = [record for record in records if not hides("migration", fold, record)]
+            predictor = surrogate.fit(seen).predictor
+            for case in (case for case in cases if case.fold == fold):
+                for rows in groups(case):
+                    error = statistics.median(errors(predictor, rows, known_runs(case, seen)))
+                    found[(case.harness, case.target_gpu)].append(error)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", type=Path, help="published or exported runs")
@@ -64,14 +82,7 @@ def main() -> None:
     options = parser.parse_args()
     records = read_file(options.table).records
     cases = cases_of(records, "migration", options.engine)
-    found: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for fold in sorted({case.fold for case in cases}):
-        seen = [record for record in records if not hides("migration", fold, record)]
-        predictor = surrogate.fit(seen).predictor
-        for case in (case for case in cases if case.fold == fold):
-            for rows in groups(case):
-                error = statistics.median(errors(predictor, rows, known_runs(case, seen)))
-                found[(case.harness, case.target_gpu)].append(error)
+    found = medians_of(records, cases)
     for (harness, gpu), medians in sorted(found.items()):
         print(
             f"{harness} {gpu}: {len(medians)} landscapes, median {statistics.median(medians):.1%}"

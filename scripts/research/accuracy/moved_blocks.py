@@ -11,14 +11,32 @@ from research.accuracy.published_blocks import (
     row_of,
 )
 from research.accuracy.results import Figures, Results
-from research.accuracy.wording import ENGINES, number, percent, table
+from research.accuracy.wording import ENGINES, listed, number, paragraph, percent, table
 
 _RUNS = (0, 1, 3, 5)
 
 
-def _both(results: Results, protocol: str) -> list[tuple[str, Figures]]:
-    former: Figures = results.figures("former")[protocol]
-    return [("before", former), ("now", results.figures(protocol))]
+def still_former(results: Results) -> str:
+    """Which parts the shipped rule has not been scored in yet."""
+    left = [f"`{part}`" for part in (*CERTIFICATES, "paper") if _is_former(results, part)]
+    if not left:
+        return "Every part that the rule is scored in was made again."
+    return paragraph(
+        f"Not made again yet, so that this page still has the figures of the former rule: "
+        f"{listed(left)}."
+    )
+
+
+def _is_former(results: Results, part: str) -> bool:
+    made = results.made()
+    return made[part].commit == made["former"].commit
+
+
+def _both(results: Results, part: str) -> list[tuple[str, Figures]]:
+    """Return the figures before and now; the former alone while they are the only ones."""
+    former: Figures = results.figures("former")[part]
+    now = [] if _is_former(results, part) else [("now", results.figures(part))]
+    return [("before", former), *now]
 
 
 def migration(results: Results) -> str:
@@ -62,11 +80,16 @@ def certificates(results: Results) -> str:
 def gain(results: Results) -> str:
     """The paper's gain."""
     rows = []
-    former = results.figures("former")["paper"]
-    for item in results.figures("paper")["directions"]:
-        name = direction(item["engine"], item["origin"], item["target"])
-        for when, own in (("before", former[name]), ("now", item["gain"])):
-            rows.append([name, when, *(f"{number(own[n])} %" for n in ("0", "3", "5"))])
+    found = {
+        direction(item["engine"], item["origin"], item["target"]): item["gain"]
+        for item in results.figures("paper")["directions"]
+    }
+    times = {"before": results.figures("former")["paper"], "now": found}
+    if _is_former(results, "paper"):
+        del times["now"]
+    for name in found:
+        for when, own in times.items():
+            rows.append([name, when, *(f"{number(own[name][n])} %" for n in ("0", "3", "5"))])
     return table(["gain over the kept configuration", "", *map(_runs, (0, 3, 5))], rows)
 
 

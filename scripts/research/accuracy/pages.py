@@ -52,6 +52,7 @@ RENDERERS: Final[Mapping[str, Renderer]] = {
     "leave-gpu-out": published_blocks.unseen_gpus,
     "certificates": published_blocks.certificates,
     "bounds": published_blocks.bounds,
+    "moved-left": moved_blocks.still_former,
     "moved-migration": moved_blocks.migration,
     "moved-unseen": moved_blocks.unseen,
     "moved-certificates": moved_blocks.certificates,

@@ -1,22 +1,21 @@
 """Figures of the paper's tables and of its gain, ours beside them."""
 
 import statistics
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from autotune.importers.readers.published import infpop
 from research.paper.findings import gains, mean_percent, paper_landscapes, plotted
 from research.paper.gain import RUNS, Harvest, harvest
-from research.paper.stored import stored_runs
 from research.paper.tables import check_tables
 
 
 def replicate(folder: Path) -> dict[str, Any]:
-    """Import the replication folder into a store, read it back, and play every direction."""
-    from autotune.store.tracking.store import Store
+    """Read the replication folder and play every direction: minutes.
 
-    with tempfile.TemporaryDirectory() as temporary:
-        records = stored_runs(folder, Store(f"sqlite:///{temporary}/mlflow.db"))
+    The same figures as ``scripts/reproduce_paper.py`` prints, without its way through MLflow.
+    """
+    records = infpop.read(folder / "allData.csv").records
     every = paper_landscapes(records, with_suspect=True)
     check = check_tables(every, folder / "RQ2_tables")
     return {

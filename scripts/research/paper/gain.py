@@ -16,6 +16,7 @@ from autotune.schema.record import RunRecord
 from recommender.evaluation.backtest import known_runs
 from recommender.evaluation.protocols import Case, cases_of, hides
 from recommender.evaluation.replay import play
+from recommender.surrogate.gaussian_process import one_blas_thread
 from recommender.training import fit as surrogate
 from research.paper.findings import (
     DIRECTIONS,
@@ -58,6 +59,20 @@ def harvest(records: Sequence[RunRecord], folder: Path, *, seed: int = 0) -> lis
         folder: The replication folder, for its optimiser runs.
     """
     lands = paper_landscapes(records, with_suspect=False)
+    # as in evaluate: the matrices are small, BLAS threads would wait for each other
+    with one_blas_thread():
+        regrets = _play_all(records, seed)
+    every = paper_landscapes(records, with_suspect=True)
+    return [
+        _harvest(d, plotted(gains(lands, d)), regrets, plotted(gains(every, d)), folder)
+        for d in DIRECTIONS
+    ]
+
+
+def _play_all(
+    records: Sequence[RunRecord], seed: int
+) -> dict[tuple[str, str, str], dict[int, float]]:
+    """Return engine, target GPU and model -> runs -> regret."""
     cases = cases_of(records, "migration", "all")
     regrets: dict[tuple[str, str, str], dict[int, float]] = {}
     for fold in sorted({case.fold for case in cases}):
@@ -66,11 +81,7 @@ def harvest(records: Sequence[RunRecord], folder: Path, *, seed: int = 0) -> lis
         for case in (case for case in cases if case.fold == fold):
             outcomes = play(case, predictor, known_runs(case, seen), RUNS)
             regrets[_key(case)] = {outcome.runs: outcome.regret for outcome in outcomes}
-    every = paper_landscapes(records, with_suspect=True)
-    return [
-        _harvest(d, plotted(gains(lands, d)), regrets, plotted(gains(every, d)), folder)
-        for d in DIRECTIONS
-    ]
+    return regrets
 
 
 def _key(case: Case) -> tuple[str, str, str]:
