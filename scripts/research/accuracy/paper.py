@@ -51,6 +51,6 @@ def _harvested(item: Harvest) -> dict[str, Any]:
             "gain": {
                 str(runs): statistics.fmean(own[runs] for _, own in rest.values()) for runs in RUNS
             },
-            "worse_after_3": [model for model, (_, own) in rest.items() if own[3] < 0],
+            "worse_after_3": {model: own[3] for model, (_, own) in rest.items() if own[3] < 0},
         },
     }

@@ -43,22 +43,23 @@ def gain(results: Results) -> str:
 def gain_said(results: Results) -> str:
     """What the gain amounts to, and which models are worse off."""
     found = results.figures("paper")["directions"]
-    worse = [f"{_short(model)} ({_name(d)})" for d in found for model in d["rest"]["worse_after_3"]]
-    others = "No other model is" if any(d["failing"] for d in found) else "No model is"
+    failing = any(d["failing"] for d in found)
+    worse = [f"{_name(d)}: {_worse(d['rest'])}" for d in found if d["rest"]["worse_after_3"]]
     after = (
-        f"After three runs these are worse off than with the configuration they kept: "
-        f"{listed(worse)}."
+        "After three runs these are worse off than with the configuration they kept, by at most "
+        "what is named (up to 2 % is given up for fewer GPUs or a smaller batch, `--tolerance`). "
+        f"{'. '.join(worse)}."
         if worse
-        else f"{others} worse off after three runs than with the configuration it kept."
+        else f"No {'other ' if failing else ''}model is worse off after three runs than with the "
+        "configuration it kept."
     )
-    shares = [f"{_name(d)}: {_part(d['rest'])}" for d in found]
-    return paragraph(
-        *(_failing(d) for d in found if d["failing"]),
-        after,
-        "Five confirmatory runs, which always include the kept configuration, bring of what is to "
-        f"be had{' (without such models)' if any(d['failing'] for d in found) else ''}: "
-        f"{'; '.join(shares)}.",
+    shares = [f"{_name(d)} {_part(d['rest'])}" for d in found]
+    brought = (
+        f"Of what is to be had{' (without such models)' if failing else ''} five runs, among them "
+        f"always the kept configuration, bring: {'; '.join(shares)}."
     )
+    told = [*(_failing(d) for d in found if d["failing"]), after, brought]
+    return "\n".join(paragraph(text, indent="-") for text in told)
 
 
 def _failing(item: Figures) -> str:
@@ -68,6 +69,11 @@ def _failing(item: Figures) -> str:
         f"{_name(item)}: all five of our runs of {models} failed (-100 %); without it the line is "
         f"{rest} %."
     )
+
+
+def _worse(rest: Figures) -> str:
+    models = rest["worse_after_3"]
+    return f"{_points(-min(models.values()))}, {listed([_short(model) for model in models])}"
 
 
 def _part(rest: Figures) -> str:
