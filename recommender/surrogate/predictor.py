@@ -14,7 +14,7 @@ from recommender.features.efficiency import CLASSES, classes_of, columns
 from recommender.features.encode import encode_features
 from recommender.features.roofline import BOTTLENECKS, Roofline, roofline
 from recommender.features.table import FAMILIES, Array, ConfigurationTable, families_of
-from recommender.surrogate.artifact import Meta, read_surrogate
+from recommender.surrogate.artifact import SurrogateMeta, read_surrogate
 from recommender.surrogate.evidence import Knowledge, gather
 from recommender.surrogate.feasibility import probability
 from recommender.surrogate.gaussian_process import (
@@ -75,7 +75,7 @@ class Predictor:
     """A trained surrogate: trees and constants."""
 
     forest: Forest
-    meta: Meta
+    meta: SurrogateMeta
 
     @classmethod
     def load(cls, directory: Path) -> Self:
