@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from autotune.views.charts.surrogate import Chart
+from autotune.views.charts.model import Chart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
