@@ -42,7 +42,7 @@ def run(
     """
     from autotune.schema.loading import study_from_options
     from autotune.schema.study_spec import StudySpec
-    from autotune.store.cache import default_uri
+    from autotune.store.location import default_uri
     from autotune.study.run import run_study
 
     if isinstance(study, StudySpec):

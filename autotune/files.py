@@ -2,10 +2,11 @@
 
 import hashlib
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from autotune.errors import InvalidConfigError
+from autotune.errors import InvalidConfigError, StoreError
 
 _MOST_BYTES = 2**20
 _MOST_VALUES = 100_000
@@ -62,3 +63,19 @@ def file_name(text: str) -> str:
         return text
     digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:8]
     return f"{plain}-{digest}" if plain else digest
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that readers see the old one or the new one, never a part.
+
+    Raises:
+        StoreError: When the disk refuses, naming the file.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:
+            part = Path(folder) / path.name
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error

@@ -6,7 +6,7 @@ from typing import Any
 
 from autotune.schema.record import RunRecord
 from autotune.schema.workload import MeasurePolicy, Workload
-from autotune.store.cache import default_uri
+from autotune.store.location import default_uri
 from recommender.commands.recommend import advise
 from recommender.confirmation.result import Confirmation
 from recommender.recommendation.recommendation import Recommendation

@@ -79,7 +79,7 @@ def check_split(profile: ModelProfile, config: EngineConfig) -> None:
     Raises:
         InvalidConfigError: Naming the heads and the count.
     """
-    size = config.tensor_parallel_size
+    size = config.parallel_sizes.tensor
     if not can_split(profile, config.engine, size):
         raise InvalidConfigError(
             f"n_gpus={config.n_gpus}: the {profile.n_heads} attention heads of {profile.name} "

@@ -275,9 +275,14 @@ def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
       "batch_size":64,"input_len":512,"output_len":128}' | tr -d '\\n' > configs.jsonl
       autotune predict configs.jsonl --json
     """
+    from autotune.store.location import store_directory
     from recommender.commands.predict import predict_file
+    from recommender.surrogate.in_force import set_aside
 
-    for row in predict_file(configurations, tracking_uri):
+    rows = predict_file(configurations, tracking_uri)
+    aside = set_aside(store_directory(tracking_uri))
+    echo_remarks([] if aside is None else [aside])
+    for row in rows:
         if as_json:
             click.echo(json.dumps(row, allow_nan=False))
         else:
@@ -297,10 +302,20 @@ def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
     "both.  [default: reports/ID beside the store]",
 )
 @click.option("--static", is_flag=True, help="HTML without the interactive charts: 2 MB less.")
+@click.option(
+    "--with-tpe",
+    is_flag=True,
+    help="Draw a confirmation beside what Optuna's TPE would have reached (ten replayed studies).",
+)
 @tracking_uri_option
 @json_option
 def report(
-    reference: str, output: Path | None, static: bool, tracking_uri: str, as_json: bool
+    reference: str,
+    output: Path | None,
+    static: bool,
+    with_tpe: bool,
+    tracking_uri: str,
+    as_json: bool,
 ) -> None:
     """Write the report of a study or a recommendation, to attach to a ticket.
 
@@ -323,7 +338,7 @@ def report(
         return
     from recommender.commands.report import report as write_report
 
-    made = write_report(reference, tracking_uri, output, is_live=not static)
+    made = write_report(reference, tracking_uri, output, is_live=not static, with_tpe=with_tpe)
     if as_json:
         echo_json(made.to_dict())
     else:

@@ -18,8 +18,8 @@ from autotune.errors import AutotuneError, SurrogateError, UnknownGpuError
 from autotune.runner.environment import snapshot, usable_cpus
 from autotune.runner.gpu_lock import GpuUse, read_uses
 from autotune.schema.engine_config import RUNNABLE_ENGINES
-from autotune.store.cache import store_directory
-from recommender.surrogate.in_force import load_predictor, version_in_force
+from autotune.store.location import store_directory
+from recommender.surrogate.in_force import load_predictor, set_aside, version_in_force
 
 State = Literal["ok", "note", "problem"]
 _GIB: Final = 2**30
@@ -216,4 +216,8 @@ def surrogate_check(tracking_uri: str) -> Check:
     except SurrogateError as error:
         advice = "`autotune train --rollback` returns to the one before"
         return Check(name="surrogate", state="problem", found=str(error), advice=advice)
-    return Check(name="surrogate", state="ok", found=f"{name}, learned from {rows} runs")
+    found = f"{name}, learned from {rows} runs"
+    aside = set_aside(directory)
+    return Check(
+        name="surrogate", state="ok", found=found if aside is None else f"{found}; {aside}"
+    )

@@ -16,7 +16,7 @@ from autotune.cli.options import (
     with_options,
 )
 from autotune.cli.terminal import echo_json, show, terminable
-from autotune.store.cache import default_uri
+from autotune.store.location import default_uri
 
 if TYPE_CHECKING:
     from autotune.schema.study_spec import StudySpec

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from autotune.errors import InvalidConfigError
-from autotune.store.cache import default_uri
+from autotune.store.location import default_uri
 
 Command = Callable[..., Any]
 
@@ -122,7 +122,7 @@ def complete_gpu(_: click.Context, __: click.Parameter, text: str) -> list[Compl
 
 def complete_reference(_: click.Context, __: click.Parameter, text: str) -> list[CompletionItem]:
     """Offer the recommendations and studies that lie beside the default store, the latest first."""
-    from autotune.store.cache import store_directory
+    from autotune.store.location import store_directory
 
     directory = store_directory(default_uri())
     kept = [

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from autotune.errors import InvalidConfigError
 from autotune.schema.configuration import Knob, check_knobs
@@ -30,6 +31,33 @@ _FIXED_BY_AUTOTUNE = {
     "hf_token": "the variable HF_TOKEN: knobs are written down",
     "api_key": "no key: the server listens on this host alone",
 }
+
+
+class ParallelSizes(NamedTuple):
+    """How vLLM lays an engine start over its GPUs: tensor x pipeline x data of them."""
+
+    tensor: int
+    pipeline: int
+    data: int
+
+    def batch_of_rank(self, batch_size: int) -> int:
+        """Return the sequences in flight on one data-parallel rank, which ``max_num_seqs`` caps."""
+        return -(-batch_size // self.data)
+
+
+def parallel_sizes(n_gpus: int, knobs: Mapping[str, Knob]) -> ParallelSizes:
+    """Return the sizes that make up all GPUs of a start; knobs that do not divide them count as 1.
+
+    A start's ``n_gpus`` and ``batch_size`` are all its GPUs and all its sequences in flight; vLLM's
+    own ``tensor_parallel_size`` and ``max_num_seqs`` are those of one rank.
+    """
+    pipeline, data = (
+        size if isinstance(size := knobs.get(name), int) and size > 1 else 1
+        for name in PARALLEL_KNOBS
+    )
+    if n_gpus % (pipeline * data):
+        pipeline = data = 1
+    return ParallelSizes(n_gpus // (pipeline * data), pipeline, data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +106,7 @@ class EngineConfig:
     def _check_parallel_sizes(self) -> None:
         for name in PARALLEL_KNOBS:
             check_positive_int(name, self.knobs.get(name, 1))
-        ranks = self._pipelines_and_replicas
+        ranks = math.prod(int(self.knobs.get(name) or 1) for name in PARALLEL_KNOBS)
         if self.n_gpus % ranks:
             raise InvalidConfigError(
                 f"n_gpus={self.n_gpus} does not hold pipeline x data parallel sizes of {ranks}; "
@@ -90,13 +118,9 @@ class EngineConfig:
             )
 
     @property
-    def _pipelines_and_replicas(self) -> int:
-        return math.prod(int(self.knobs.get(name) or 1) for name in PARALLEL_KNOBS)
-
-    @property
-    def tensor_parallel_size(self) -> int:
-        """GPUs that share each layer."""
-        return self.n_gpus // self._pipelines_and_replicas
+    def parallel_sizes(self) -> ParallelSizes:
+        """How the start lies on its GPUs."""
+        return parallel_sizes(self.n_gpus, self.knobs)
 
     @property
     def spans_hosts(self) -> bool:

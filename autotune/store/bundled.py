@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.schema.record import RunRecord, short_name
-from autotune.store.cache import DEFAULT_DIRECTORY, store_directory
 from autotune.store.journal import read_journal
+from autotune.store.location import DEFAULT_DIRECTORY, store_directory
 from autotune.store.tracking.layout import NOTE
 
 CHECKOUT = Path(__file__).parents[2]

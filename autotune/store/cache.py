@@ -8,14 +8,12 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autotune.errors import InvalidRecordError, StoreError
-from autotune.files import file_name
+from autotune.errors import InvalidRecordError
+from autotune.files import file_name, write_atomically
 from autotune.schema.codec import from_json_line, to_json_line
 from autotune.schema.record import RECORD_FIELDS, RunRecord
 from autotune.store.sampling import sample_of
@@ -72,24 +70,10 @@ def from_columns(data: Mapping[str, Any]) -> list[RunRecord]:
     ]
 
 
-DEFAULT_DIRECTORY = Path("mlruns")
 _COLUMNS, _TAIL = "columns-", "tail-"
 _LONGEST_TAIL = 2**20
 _LONGEST_SAMPLE = 2**22
 _TRIES = 3
-
-
-def default_uri() -> str:
-    """Return ``MLFLOW_TRACKING_URI``, or the sqlite store under ``mlruns/`` of this directory."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_DIRECTORY}/mlflow.db"
-
-
-def store_directory(uri: str) -> Path:
-    """Return where autotune keeps what belongs to a store: beside it, or in the user's cache."""
-    if uri.startswith("sqlite:///"):
-        return Path(uri.removeprefix("sqlite:///")).parent
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return home / "autotune" / hashlib.sha256(uri.encode()).hexdigest()[:16]
 
 
 class RecordCache:
@@ -255,19 +239,3 @@ def _is_other(line: str, held: Collection[str]) -> bool:
         return from_json_line(line).record_id not in held
     except InvalidRecordError:
         return False
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old one or the new one, never a part.
-
-    Raises:
-        StoreError: When the disk refuses, naming the file.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:
-            part = Path(folder) / path.name
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import InvalidConfigError, JournalError
+from autotune.files import write_atomically
 from autotune.runner.runner import tail_path
 from autotune.schema.codec import to_csv, to_json_line
-from autotune.store.cache import store_directory, write_atomically
 from autotune.store.journal import read_journal
+from autotune.store.location import store_directory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,7 +119,10 @@ class Study:
 
     Attributes:
         remarks: What the listener was told of what is not run.
+        budget: What this session may still spend, once it has begun.
     """
+
+    budget: Budget
 
     def __init__(
         self,
@@ -142,29 +145,40 @@ class Study:
 
     def run(self, runner: Runner, listener: Listener) -> list[RunRecord]:
         """Run everything that remains and return the records made now."""
-        budget = Budget(self._spec)
+        remaining = self.begin(listener)
+        n_before = len(self.journal.records)
+        while (trial := self._next(remaining, listener)) is not None:
+            with self.budget.running(trial.config.n_gpus):
+                record = run_twice(runner, trial, remaining.served_with(trial))
+            remaining = self.take(record, listener)
+        return list(self.journal.records[n_before:])
+
+    def begin(self, listener: Listener) -> Remaining:
+        """Tell the strategy what the journal holds and the listener what is ahead; return that."""
+        self.budget = Budget(self._spec)
         for record in self.journal.records:
             self._tell(record)
-        remaining = self._remaining()
+        remaining = self.remaining()
         n_done = self._n_done()
         listener.study_started(self.session_id, n_done + self._n_ahead(remaining), n_done)
-        self._remark(listener, remaining.remarks)
-        made = []
-        while (item := self._next(remaining, budget, listener)) is not None:
-            with budget.running(item.config.n_gpus):
-                record = self._marked(run_twice(runner, item, remaining.served_with(item)))
-            self.journal.append(record)
-            self._tell(record)
-            made.append(record)
-            remaining = self._remaining()
-            listener.trial_finished(record)
-            if self._on_record is not None:
-                self._on_record(record)
-            listener.trials_left(self._n_ahead(remaining))
-            self._remark(listener, remaining.remarks)
-        return made
+        self.remark(listener, *remaining.remarks)
+        return remaining
 
-    def _remaining(self) -> Remaining:
+    def take(self, record: RunRecord, listener: Listener) -> Remaining:
+        """Journal a record, tell everybody, and return what is left."""
+        record = self._marked(record)
+        self.journal.append(record)
+        self._tell(record)
+        remaining = self.remaining()
+        listener.trial_finished(record)
+        if self._on_record is not None:
+            self._on_record(record)
+        listener.trials_left(self._n_ahead(remaining))
+        self.remark(listener, *remaining.remarks)
+        return remaining
+
+    def remaining(self) -> Remaining:
+        """Return what is left, as far as is known now."""
         spec = self._spec
         return remaining_of(
             list(self._planned.values()),
@@ -172,17 +186,41 @@ class Study:
             exhaustive=spec.goes_on_where_flat,
         )
 
-    def _next(self, remaining: Remaining, budget: Budget, listener: Listener) -> Trial | None:
-        """Return what to run: baselines whatever they cost, then what the strategy wants."""
-        if remaining.baselines:
-            return remaining.baselines[0]
-        if not remaining.trials:
-            return None
-        spent = budget.exceeded(self._n_done())
-        if spent is not None:
-            self._remark(listener, [f"stopped by {spent}; {len(remaining.trials)} were not run"])
-            return None
-        return self._strategy.ask(remaining.choices)
+    def choose(
+        self,
+        remaining: Remaining,
+        choices: Sequence[Trial],
+        listener: Listener,
+        *,
+        n_running: int = 0,
+    ) -> Trial | None:
+        """Return what to run next: baselines whatever they cost, then what the strategy wants.
+
+        Args:
+            choices: What of the remaining can begin now.
+            n_running: Trials that have begun and are not journalled; they count as spent.
+        """
+        baseline = next((trial for trial in choices if trial.is_baseline), None)
+        if baseline is not None:
+            return baseline
+        spent = self.budget.exceeded(self._n_done() + n_running)
+        if spent is None:
+            return self._strategy.ask(choices)
+        if not n_running:
+            left = len(remaining.trials)
+            self.remark(listener, f"stopped by {spent}; {left} were not run")
+        return None
+
+    def remark(self, listener: Listener, *texts: str) -> None:
+        """Tell why something is not run, once."""
+        for text in texts:
+            if text not in self.remarks:
+                self.remarks.append(text)
+                listener.remark(text)
+
+    def _next(self, remaining: Remaining, listener: Listener) -> Trial | None:
+        choices = remaining.baselines or remaining.choices
+        return self.choose(remaining, choices, listener) if choices else None
 
     def _tell(self, record: RunRecord) -> None:
         item = self._planned.get(identity(record))
@@ -209,9 +247,3 @@ class Study:
             return len(remaining.trials)
         allowed = max(self._spec.max_trials - self._n_done(), len(remaining.baselines))
         return min(len(remaining.trials), allowed)
-
-    def _remark(self, listener: Listener, texts: Sequence[str]) -> None:
-        for text in texts:
-            if text not in self.remarks:
-                self.remarks.append(text)
-                listener.remark(text)

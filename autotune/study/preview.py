@@ -99,15 +99,15 @@ def memory_of(item: Trial) -> MemoryPlan | None:
         dtype = canonical_dtype(config.quantization) if config.quantization else config.dtype
     except ValueError:
         return None
-    replicas = int(config.knobs.get("data_parallel_size") or 1)
+    sizes = config.parallel_sizes
     utilization = config.knobs.get("gpu_memory_utilization")
     chosen = {} if utilization is None else {"gpu_memory_utilization": float(utilization)}
     return plan_memory(
         identify_model(config.model),
         find_gpu(config.gpu),
         engine=config.engine,
-        n_gpus=config.n_gpus // replicas,
-        batch_size=-(-item.batch_size // replicas),
+        n_gpus=sizes.tensor * sizes.pipeline,
+        batch_size=sizes.batch_of_rank(item.batch_size),
         sequence_len=item.workload.max_len,
         dtype=dtype,
         kv_dtype="auto",

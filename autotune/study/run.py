@@ -10,8 +10,8 @@ from autotune.errors import InvalidConfigError
 from autotune.runner.runner import RunnerSettings, Trial, TrialRunner
 from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import Slo
-from autotune.store.cache import default_uri, store_directory
 from autotune.store.journal import open_journal
+from autotune.store.location import default_uri, store_directory
 from autotune.study.background_log import StoreLog
 from autotune.study.fleet.study import FleetStudy
 from autotune.study.loop import Study, new_session_id

@@ -4,40 +4,12 @@ import re
 import shlex
 from typing import Final
 
-from autotune.schema.configuration import Configuration, Knob, engine_knobs
+from autotune.engines.vllm.arguments import serve_arguments
+from autotune.schema.configuration import Configuration
 from autotune.views.pages.document import code
 
 CONTAINER: Final = "vllm/vllm-openai"
 _PORT: Final = 8000
-
-
-def serve_arguments(configuration: Configuration, model: str | None = None) -> list[str]:
-    """Return the arguments of ``vllm serve``, the model first.
-
-    Args:
-        model: What to serve in the place of the configuration's model, such as a directory.
-    """
-    arguments = [
-        model or configuration.model,
-        *("--tensor-parallel-size", str(configuration.n_gpus)),
-        *("--max-num-seqs", str(configuration.batch_size)),
-    ]
-    if configuration.dtype not in (None, "auto"):
-        arguments += ["--dtype", str(configuration.dtype)]
-    if configuration.quantization is not None:
-        arguments += ["--quantization", configuration.quantization]
-    for name, value in engine_knobs(configuration.knobs).items():
-        arguments += _option(name, value)
-    return arguments
-
-
-def _option(name: str, value: Knob) -> list[str]:
-    flag = "--" + name.replace("_", "-")
-    if value is None:
-        return []
-    if isinstance(value, bool):
-        return [flag if value else flag.replace("--", "--no-", 1)]
-    return [flag, str(value)]
 
 
 def serve_line(configuration: Configuration, model: str | None = None) -> str:

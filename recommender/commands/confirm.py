@@ -12,8 +12,8 @@ from autotune.importers.run import read_file
 from autotune.runner.runner import RunnerSettings
 from autotune.schema.record import RunRecord
 from autotune.schema.workload import MeasurePolicy
-from autotune.store.cache import store_directory
 from autotune.store.journal import open_journal
+from autotune.store.location import store_directory
 from autotune.study.loop import new_session_id
 from autotune.views.display import create_progress
 from autotune.views.progress import StudyProgress
@@ -134,6 +134,7 @@ def _confirm(
             )
         finally:
             records = list(journal.records)
+    confirmation = dataclasses.replace(confirmation, remarks=context.remarks)
     document = {**confirmation.to_dict(), "session_id": session_id}
     ledger.save_confirmation(document, context.directory)
     try:
@@ -143,7 +144,7 @@ def _confirm(
             f"the runs are in {path} alone ({error}); `autotune sync {path}` logs them once the "
             "store is back, on another host too"
         )
-        return dataclasses.replace(confirmation, remarks=(remark,))
+        return dataclasses.replace(confirmation, remarks=(*context.remarks, remark))
     return confirmation
 
 

@@ -1,27 +1,34 @@
 """What advice rests on: the surrogate in force and the runs known of a model, without MLflow."""
 
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.catalog.models import identify_model, remember_recorded
 from autotune.schema.record import RunRecord
 from autotune.store.bundled import reference_runs
-from autotune.store.cache import RecordCache, store_directory
+from autotune.store.cache import RecordCache
+from autotune.store.location import store_directory
 from recommender.surrogate.evidence import related_runs
-from recommender.surrogate.in_force import load_predictor
+from recommender.surrogate.in_force import load_predictor, set_aside
 from recommender.surrogate.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The surrogate, the known runs of one model, some of others, and the store's directory."""
+    """The surrogate, the known runs of one model, some of others, and the store's directory.
+
+    Attributes:
+        remarks: What the user should know of these, a sentence each.
+    """
 
     model: str
     predictor: Predictor
     known: tuple[RunRecord, ...]
     others: tuple[RunRecord, ...]
     directory: Path
+    remarks: tuple[str, ...] = ()
 
     def evidence(self, gpu: str, engines: Collection[str]) -> list[RunRecord]:
         """Return what corrects predictions for a GPU: the model's runs, and others' beside them."""
@@ -38,20 +45,41 @@ def open_context(model: str, tracking_uri: str) -> Context:
         UnknownModelError: When it is none of these.
         SurrogateError: When the surrogate in force is damaged.
     """
+    return contexts(tracking_uri)(model)
+
+
+def contexts(tracking_uri: str) -> Callable[[str], Context]:
+    """Return what gathers as ``open_context`` does, for any number of models of one store."""
     directory = store_directory(tracking_uri)
-    name = recorded_name(model, directory)
     cache = RecordCache(directory)
-    known = cache.read(model=name)
-    runs = _uncached(tracking_uri) if known is None else cache.sample()
-    if known is None:
-        known = [run for run in runs if run.model == name]
-    return Context(
-        model=name,
-        predictor=load_predictor(directory),
-        known=tuple(known),
-        others=tuple(run for run in runs if run.model != name),
-        directory=directory,
-    )
+    aside = set_aside(directory)
+    remarks = () if aside is None else (aside,)
+
+    @functools.cache
+    def predictor() -> Predictor:
+        return load_predictor(directory)
+
+    @functools.cache
+    def sample(*, is_cached: bool) -> list[RunRecord]:
+        return cache.sample() if is_cached else _uncached(tracking_uri)
+
+    @functools.cache
+    def context_of(model: str) -> Context:
+        name = recorded_name(model, directory)
+        known = cache.read(model=name)
+        runs = sample(is_cached=known is not None)
+        if known is None:
+            known = [run for run in runs if run.model == name]
+        return Context(
+            model=name,
+            predictor=predictor(),
+            known=tuple(known),
+            others=tuple(run for run in runs if run.model != name),
+            directory=directory,
+            remarks=remarks,
+        )
+
+    return context_of
 
 
 def recorded_name(model: str, directory: Path) -> str:

@@ -8,7 +8,7 @@ from autotune.engines.knobs import installed_engines, require_engine
 from autotune.schema.engine_config import RUNNABLE_ENGINES
 from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import MeasurePolicy, Workload
-from autotune.store.cache import store_directory
+from autotune.store.location import store_directory
 from autotune.study.planning import resolve_host
 from autotune.study.run import run_study
 from recommender.commands.confirm import confirm_here

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from autotune.schema.configuration import Configuration
-from autotune.store.cache import store_directory
+from autotune.store.location import store_directory
 from recommender.commands.context import open_context
 from recommender.recommendation.candidates import Candidate, configuration_of
 from recommender.recommendation.explanation import version_drift
@@ -55,7 +55,7 @@ def explain_recommendation(
             )
             for engine in engines
         },
-        warnings=tuple(warning for warning in drifts if warning is not None),
+        warnings=(*context.remarks, *(warning for warning in drifts if warning is not None)),
         helpful=tuple(
             helpful_runs(
                 context.predictor,

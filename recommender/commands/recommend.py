@@ -1,5 +1,6 @@
 """``autotune recommend``: gather what is known, recommend, write the answer down."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def advise(
     )
     known = context.evidence(find_gpu(query.target_gpu).name, query.engines)
     made = recommend(query, context.predictor, known)
+    made = dataclasses.replace(made, remarks=(*made.remarks, *context.remarks))
     ledger.save(made, context.directory)
     if log:
         from autotune.store.tracking.store import Store

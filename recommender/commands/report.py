@@ -9,9 +9,10 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
+from autotune.errors import UsageError
 from autotune.files import file_name
 from autotune.schema.record import RunRecord
-from autotune.store.cache import store_directory
+from autotune.store.location import store_directory
 from autotune.store.tracking.layout import study_id_of
 from autotune.store.tracking.store import Store
 from autotune.views.display import counting
@@ -59,7 +60,9 @@ def attach_recommendation_report(store: Store, recommendation_id: str) -> None:
         store.attach_report(run_id, write_document(document, folder).files)
 
 
-def recommendation_document(reference: str, tracking_uri: str) -> Document:
+def recommendation_document(
+    reference: str, tracking_uri: str, *, with_tpe: bool = False
+) -> Document:
     """Return the report of a saved recommendation with what came of it since.
 
     Raises:
@@ -67,7 +70,8 @@ def recommendation_document(reference: str, tracking_uri: str) -> Document:
     """
     explanation = explain_recommendation(reference, tracking_uri)
     known = known_runs(tracking_uri, explanation.recommendation.query.model)
-    return advice_document(explanation, known, store_directory(tracking_uri))
+    directory = store_directory(tracking_uri)
+    return advice_document(explanation, known, directory, with_tpe=with_tpe)
 
 
 def read_ledger(tracking_uri: str) -> Ledger:
@@ -105,7 +109,12 @@ def _recommendations(store: Store) -> Iterator[Callable[[], None]]:
 
 
 def report(
-    reference: str, tracking_uri: str, output: Path | None = None, *, is_live: bool = True
+    reference: str,
+    tracking_uri: str,
+    output: Path | None = None,
+    *,
+    is_live: bool = True,
+    with_tpe: bool = False,
 ) -> Written:
     """Write a report and put it among the artifacts of what it is about.
 
@@ -113,13 +122,20 @@ def report(
         reference: A study, a recommendation (id, file, or saved answer), or ``all``.
         output: A file (HTML or Markdown) or a folder; by default beside the store.
         is_live: Whether the HTML's charts can be opened as interactive ones.
+        with_tpe: Whether a confirmation is drawn beside what Optuna's TPE would have reached.
 
     Raises:
         UsageError: When the store knows nothing of that name.
     """
     directory = store_directory(tracking_uri)
     if is_recommendation(reference, directory):
-        return _report_advice(reference, tracking_uri, output, is_live=is_live)
+        document = recommendation_document(reference, tracking_uri, with_tpe=with_tpe)
+        return _report_advice(document, reference, tracking_uri, output, is_live=is_live)
+
+    if with_tpe:
+        raise UsageError(
+            f"--with-tpe: {reference} is no recommendation, whose runs TPE could rival"
+        )
 
     def more(records: Sequence[RunRecord]) -> list[Block]:
         judged = section("What the surrogate would have said", *residual_figures(records))
@@ -137,13 +153,12 @@ def is_recommendation(reference: str, directory: Path) -> bool:
 
 
 def _report_advice(
-    reference: str, tracking_uri: str, output: Path | None, *, is_live: bool
+    document: Document, reference: str, tracking_uri: str, output: Path | None, *, is_live: bool
 ) -> Written:
     from autotune.store.tracking.store import Store
 
     directory = store_directory(tracking_uri)
     made = ledger.load(reference, directory)
-    document = recommendation_document(reference, tracking_uri)
     target = output or directory / "reports" / made.recommendation_id
     written = write_document(document, target, is_live=is_live)
     store = Store(tracking_uri)

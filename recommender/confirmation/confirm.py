@@ -13,7 +13,7 @@ from recommender.decision.acquisition import next_run
 from recommender.decision.certificate import Certificate, best_bound90, regret_bound90
 from recommender.features.table import Array
 from recommender.recommendation.candidates import Candidate, enumerate_configurations, place_of
-from recommender.recommendation.evaluate_candidates import price
+from recommender.recommendation.evaluate_candidates import evaluate_candidates
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import rank, score
 from recommender.recommendation.recommendation import Recommendation
@@ -25,39 +25,52 @@ class ConfirmationState:
     """n configurations of one landscape; every run moves what is believed of the others.
 
     Args:
+        recommended: What is run first, if it can be.
+        incumbent: The configuration kept from before; ``None`` without one.
         questions: The configurations that can be run.
         known: Runs known of this model before.
+
+    Attributes:
+        done: What was run, in order.
+        evidence: The runs known before, and those made since.
+        candidates: What is believed of each question now.
     """
 
     def __init__(
         self,
-        recommendation: Recommendation,
+        query: Query,
+        recommended: Candidate,
+        incumbent: Candidate | None,
         questions: Sequence[Configuration],
         predictor: Predictor,
         known: Sequence[RunRecord],
     ) -> None:
         self.done: list[ConfirmedRun] = []
-        self._made = recommendation
+        self.evidence = list(known)
+        self._query = query
+        self._recommended = recommended
+        self._kept = incumbent
         self._questions = questions
         self._predictor = predictor
-        self._evidence = list(known)
         self._index = {place_of(question): i for i, question in enumerate(questions)}
         self._completed: dict[int, bool] = {}
         self._believe()
 
     def _believe(self) -> None:
-        query = self._made.query
-        self._candidates = price(self._questions, self._predictor, self._evidence, query)
-        self._scores = [_worth(candidate, query.objective) for candidate in self._candidates]
+        query = self._query
+        self.candidates = evaluate_candidates(
+            self._questions, self._predictor, self.evidence, query
+        )
+        self._scores = [_worth(candidate, query.objective) for candidate in self.candidates]
 
     def take(self, role: str, index: int, record: RunRecord) -> None:
         """Learn from a run."""
-        predicted = self._candidates[index]
+        predicted = self.candidates[index]
         measured = record.output_throughput if record.is_measured else None
         error = None if measured is None else measured / predicted.output_throughput - 1
         self.done.append(ConfirmedRun(role=role, predicted=predicted, record=record, error=error))
         self._completed[index] = record.is_measured
-        self._evidence.append(record)
+        self.evidence.append(record)
         self._believe()
 
     def choose(self, runs: int, stop_regret: float) -> tuple[str, int] | None:
@@ -75,7 +88,7 @@ class ConfirmationState:
         if stop_regret > 0 and self._bound(self._best_measured()) <= stop_regret:
             return None if incumbent is None else ("kept", incumbent)
         following = next_run(
-            self._candidates,
+            self.candidates,
             self._measured(),
             self._correlate,
             incumbent=incumbent,
@@ -87,11 +100,11 @@ class ConfirmationState:
         return ("kept" if following == incumbent else "challenger"), following
 
     def _first(self) -> int:
-        recommended = self._index.get(place_of(self._made.best))
+        recommended = self._index.get(place_of(self._recommended))
         if recommended is not None:
             return recommended
-        feasible = [candidate for candidate in self._candidates if candidate.is_feasible]
-        return self._index[place_of(rank(feasible or self._candidates, self._made.query)[0])]
+        feasible = [candidate for candidate in self.candidates if candidate.is_feasible]
+        return self._index[place_of(rank(feasible or self.candidates, self._query)[0])]
 
     @property
     def winner(self) -> Candidate | None:
@@ -99,23 +112,28 @@ class ConfirmationState:
 
         What meets the latency limits wins over what does not.
         """
-        ran = [self._candidates[i] for i, completed in self._completed.items() if completed]
+        ran = [self.candidates[i] for i, completed in self._completed.items() if completed]
         within = [candidate for candidate in ran if candidate.is_feasible]
-        return rank(within or ran, self._made.query)[0] if ran else None
+        return rank(within or ran, self._query)[0] if ran else None
+
+    @property
+    def left(self) -> list[Candidate]:
+        """What is believed of the questions that were not run."""
+        return [self.candidates[i] for i in self._left()]
 
     def better_than(self, winner: Candidate | None) -> Candidate | None:
         """Return the best candidate not run, if it is predicted to beat the winner."""
-        query = self._made.query
-        left = [i for i in self._left() if self._candidates[i].is_feasible]
+        query = self._query
+        left = [i for i in self._left() if self.candidates[i].is_feasible]
         if winner is None or not left:
             return None
         first = max(left, key=self._scores.__getitem__)
         bar = _worth(winner, query.objective) * (1 + query.tolerance)
-        return self._candidates[first] if self._scores[first] > bar else None
+        return self.candidates[first] if self._scores[first] > bar else None
 
     def certify(self, winner: Candidate) -> Certificate:
         """Return what is certain of the winner."""
-        reached = _worth(winner, self._made.query.objective)
+        reached = _worth(winner, self._query.objective)
         worth = self._incumbent_worth()
         return Certificate(
             runs=len(self.done),
@@ -126,15 +144,15 @@ class ConfirmationState:
 
     def _incumbent_worth(self) -> float | None:
         """Return what the kept configuration brings, 0 where it failed, ``None`` without one."""
-        keep, index = self._made.keep_source, self._incumbent()
+        keep, index = self._kept, self._incumbent()
         if keep is None:
             return None
         if index is None:
-            return _worth(keep, self._made.query.objective)
+            return _worth(keep, self._query.objective)
         return self._scores[index] if self._completed.get(index, True) else 0.0
 
     def _incumbent(self) -> int | None:
-        keep = self._made.keep_source
+        keep = self._kept
         return None if keep is None else self._index.get(place_of(keep))
 
     def _left(self) -> list[int]:
@@ -148,18 +166,18 @@ class ConfirmationState:
 
     def _scale(self) -> list[float]:
         """Return what a token/s of each candidate is worth in the objective."""
-        pairs = zip(self._scores, self._candidates, strict=True)
+        pairs = zip(self._scores, self.candidates, strict=True)
         return [value / candidate.output_throughput for value, candidate in pairs]
 
     def _correlate(self, indices: Sequence[int]) -> Array:
         asked = [self._questions[i] for i in indices]
-        return correlation(self._predictor, asked, self._evidence)
+        return correlation(self._predictor, asked, self.evidence)
 
     def _bound(self, reached: float) -> float:
         """Return the bound on the regret of a value of the objective."""
         left, scale = self._left(), self._scale()
         best = best_bound90(
-            [self._candidates[i] for i in left],
+            [self.candidates[i] for i in left],
             self._correlate(left),
             list(self._measured().values()),
             [scale[i] for i in left],
@@ -196,7 +214,14 @@ def confirm(
         InvalidConfigError: When the device can run none of the configurations.
     """
     questions = _runnable(recommendation.query, recommendation.target_gpu, device)
-    state = ConfirmationState(recommendation, questions, predictor, known)
+    state = ConfirmationState(
+        recommendation.query,
+        recommendation.best,
+        recommendation.keep_source,
+        questions,
+        predictor,
+        known,
+    )
     while len(state.done) < runs:
         chosen = state.choose(runs, stop_regret)
         if chosen is None:

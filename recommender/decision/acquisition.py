@@ -83,27 +83,6 @@ INCUMBENT_BY: Final = 3
 INCUMBENT_MARGIN: Final = 0.05
 
 
-def best_expected(
-    predictions: Sequence[Belief], excluded: Sequence[int] = (), *, incumbent: int | None = None
-) -> int:
-    """Return the index of the best by ``cautious``.
-
-    Or the kept configuration, where changing it is expected to bring less than KEPT_MARGIN: the
-    best of many predictions is partly the luckiest. Where none is expected to run, the likeliest,
-    of equally likely ones the one that needs the least memory of a GPU.
-    """
-    candidates = [i for i in range(len(predictions)) if i not in excluded]
-    if all(predictions[i].p_feasible < MIN_CHANCE for i in candidates):
-        return max(candidates, key=lambda i: (*by_chance_to_run(predictions[i]), -i))
-    best = max(candidates, key=lambda i: (cautious(predictions[i]), predictions[i].p_feasible, -i))
-    if incumbent is None or incumbent not in candidates:
-        return best
-    is_enough = cautious(predictions[incumbent]) < (1 - INCUMBENT_MARGIN) * cautious(
-        predictions[best]
-    )
-    return best if is_enough else incumbent
-
-
 def by_chance_to_run(prediction: Belief) -> tuple[float, float]:
     """Return what the likeliest to run is largest in: its chance, then the memory it spares."""
     return round(prediction.p_feasible, 3), -prediction.memory_gb
@@ -124,18 +103,6 @@ def cautious(prediction: Belief) -> float:
     return expected(prediction) * half
 
 
-def choose(predictions: Sequence[Belief], measured: Mapping[int, float]) -> int:
-    """Return the fastest measured configuration, or the best expected while none ran.
-
-    Args:
-        measured: Index -> tokens/s, 0 where the run failed.
-    """
-    ran = {index: value for index, value in measured.items() if value > 0}
-    if ran:
-        return max(ran, key=lambda index: (ran[index], -index))
-    return best_expected(predictions, tuple(measured))
-
-
 def next_run(
     beliefs: Sequence[Belief],
     measured: Mapping[int, float],
@@ -145,23 +112,20 @@ def next_run(
     incumbent_by: int = INCUMBENT_BY,
     scale: Sequence[float] | None = None,
 ) -> int | None:
-    """Return the configuration to run next; None when all were run.
+    """Return the configuration to run after the first; None when all were run.
 
-    The first is the best expected, each other the likeliest to be the best of the landscape and
-    better than what was measured. The kept configuration is among the first three, so that the
-    answer is never worse than doing nothing.
+    It is the likeliest to be the best of the landscape and better than what was measured. The kept
+    configuration is among the first three, so that the answer is never worse than doing nothing.
 
     Args:
-        measured: Index -> value in the objective, 0 where the run failed.
+        measured: Index -> value in the objective, 0 where the run failed; one at least.
         correlate: Returns the correlation of the log throughputs of some configurations.
-        kept_by: The kept configuration is this run at the latest.
+        incumbent_by: The kept configuration is this run at the latest.
         scale: What a token/s of each is worth in the objective; 1 by default.
     """
     left = [i for i in range(len(beliefs)) if i not in measured]
     if not left:
         return None
-    if not measured:
-        return best_expected(beliefs, incumbent=incumbent)
     if incumbent in left and len(measured) + 1 >= min(incumbent_by, INCUMBENT_BY):
         return incumbent
     worth = None if scale is None else [scale[i] for i in left]

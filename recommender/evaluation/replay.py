@@ -1,8 +1,7 @@
 """Play a case through: choose with what is known, measure by looking the row up, choose again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -13,11 +12,14 @@ from autotune.schema.record import RunRecord
 from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import Workload
 from autotune.study.strategies import create_strategy
-from recommender.decision.acquisition import best_expected, cautious, choose, next_run
-from recommender.decision.certificate import best_bound90, regret_bound90
+from recommender.confirmation.confirm import ConfirmationState
+from recommender.decision.acquisition import by_chance_to_run, cautious
 from recommender.evaluation.protocols import Case, best_cell, popular_cell, score
-from recommender.features.table import Array
-from recommender.surrogate.predictor import Prediction, Predictor, correlation
+from recommender.recommendation.candidates import Candidate, place_of
+from recommender.recommendation.evaluate_candidates import evaluate_candidates
+from recommender.recommendation.query import Query
+from recommender.recommendation.ranking import recommended
+from recommender.surrogate.predictor import Predictor
 
 
 def tpe_order(case: Case, runs: int, seed: int) -> list[int]:
@@ -91,51 +93,63 @@ class Outcome:
 def play(
     case: Case, predictor: Predictor, known: Sequence[RunRecord], runs: Sequence[int]
 ) -> list[Outcome]:
-    """Return the outcome of our method after each number of confirmatory runs."""
-    incumbent = incumbent_index(case)
-    measured: dict[int, float] = {}
+    """Return the outcome of ``recommend`` and ``confirm`` after each number of confirmatory runs.
+
+    They choose among the configurations that were measured. Where nothing is expected to run the
+    advice is a refusal, which names the likeliest to run: that is what is chosen then.
+    """
+    query = Query(model=case.model, target_gpu=case.target_gpu)
+    landscape = evaluate_candidates(case.candidates, predictor, known, query)
+    index = incumbent_index(case)
+    incumbent = None if index is None else landscape[index]
+    first = _advised(landscape, query, incumbent)
+    state = ConfirmationState(query, first, incumbent, case.candidates, predictor, known)
+    places = {place_of(row): i for i, row in enumerate(case.candidates)}
     outcomes = []
     for done in range(max(runs) + 1):
-        confirmed = [replace(case.candidates[i], run_key=None) for i in measured]
-        evidence = [*known, *confirmed]
-        belief = predictor.predict([*case.candidates, *case.target_rows], evidence)
-        mine, rows = belief[: len(case.candidates)], belief[len(case.candidates) :]
-        correlations = correlation(predictor, case.candidates, evidence)
         if done in runs:
-            choice = (
-                choose(mine, measured) if measured else best_expected(mine, incumbent=incumbent)
-            )
-            bound = _bound(mine, measured, correlations)
-            mine_now = _ours(case, done, choice, rows, confirmed)
-            outcomes.append(
-                replace(mine_now, bound=bound, regret_next=_regret_next(case, choice, mine))
-            )
-        following = next_run(mine, measured, partial(_among, correlations), incumbent=incumbent)
+            chosen = (state.winner or _advised(state.left, query, incumbent)) if done else first
+            outcomes.append(_outcome(case, done, places[place_of(chosen)], state, predictor))
+        following = state.choose(max(runs), stop_regret=0.0)
         if following is not None:
-            measured[following] = score(case.candidates[following])
+            role, at = following
+            state.take(role, at, replace(case.candidates[at], run_key=None))
     return outcomes
 
 
-def _regret_next(case: Case, choice: int, belief: Sequence[Prediction]) -> float:
-    """Return the regret of the choice, or of the best expected that runs where it fails."""
-    order = sorted(range(len(belief)), key=lambda i: -cautious(belief[i]))
-    return _regret(case, next(i for i in (choice, *order) if score(case.candidates[i]) > 0))
+def _advised(
+    landscape: Sequence[Candidate], query: Query, incumbent: Candidate | None
+) -> Candidate:
+    advised = recommended(landscape, query, incumbent)
+    return max(landscape, key=by_chance_to_run) if advised is None else advised
 
 
-def _among(correlations: Array, rows: Sequence[int]) -> Array:
-    return correlations[np.ix_(rows, rows)]
-
-
-def _bound(
-    belief: Sequence[Prediction], measured: Mapping[int, float], correlations: Array
-) -> float | None:
-    """Return the 90 % bound on the regret of the best measured; ``None`` before the first run."""
-    if not measured:
-        return None
-    left = [i for i in range(len(belief)) if i not in measured]
-    values = list(measured.values())
-    best = best_bound90([belief[i] for i in left], _among(correlations, left), values)
-    return regret_bound90(max(values), best)
+def _outcome(
+    case: Case, runs: int, choice: int, state: ConfirmationState, predictor: Predictor
+) -> Outcome:
+    """Return what a choice achieved, and how far predictions of the rows not run were off."""
+    belief = predictor.predict(case.target_rows, state.evidence)
+    confirmed = {run.record.run_key for run in state.done}
+    pairs = [
+        (prediction, score(row))
+        for prediction, row in zip(belief, case.target_rows, strict=True)
+        if row.is_measured and row.run_key not in confirmed
+    ]
+    factors = [prediction.high / prediction.output_throughput for prediction, _ in pairs]
+    winner = state.winner
+    order = sorted(range(len(state.candidates)), key=lambda i: -cautious(state.candidates[i]))
+    runs_at_all = (i for i in (choice, *order) if score(case.candidates[i]) > 0)
+    return Outcome(
+        method="ours",
+        runs=runs,
+        regret=_regret(case, choice),
+        failed=float(score(case.candidates[choice]) == 0),
+        errors=tuple(abs(p.output_throughput - real) / real for p, real in pairs),
+        inside=tuple(p.low <= real <= p.high for p, real in pairs),
+        width=float(np.median(factors)) if factors else None,
+        bound=None if winner is None else state.certify(winner).regret_bound90,
+        regret_next=_regret(case, next(runs_at_all)),
+    )
 
 
 def incumbent_index(case: Case) -> int | None:
@@ -214,29 +228,4 @@ def _best_of(method: str, case: Case, runs: int, draws: Sequence[Sequence[int]])
         runs=runs,
         regret=float(np.mean([_regret(case, i) for i in best])),
         failed=float(np.mean(failed)),
-    )
-
-
-def _ours(
-    case: Case,
-    runs: int,
-    choice: int,
-    belief: Sequence[Prediction],
-    confirmed: Sequence[RunRecord],
-) -> Outcome:
-    known = {record.run_key for record in confirmed}
-    pairs = [
-        (prediction, score(row))
-        for prediction, row in zip(belief, case.target_rows, strict=True)
-        if row.is_measured and row.run_key not in known
-    ]
-    factors = [prediction.high / prediction.output_throughput for prediction, _ in pairs]
-    return Outcome(
-        method="ours",
-        runs=runs,
-        regret=_regret(case, choice),
-        failed=float(score(case.candidates[choice]) == 0),
-        errors=tuple(abs(p.output_throughput - real) / real for p, real in pairs),
-        inside=tuple(p.low <= real <= p.high for p, real in pairs),
-        width=float(np.median(factors)) if factors else None,
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from autotune.errors import InvalidModelConfigError, UnknownModelError
 from autotune.schema.configuration import CONFIGURATION_FIELDS, Configuration
+from autotune.schema.engine_config import parallel_sizes
 from autotune.schema.record import RunRecord
 from recommender.features.spec_sheets import model_of
 from recommender.features.table import Array, ConfigurationTable
@@ -47,11 +48,11 @@ _KNOB = "data_parallel_size"
 
 def replicas_of(configuration: Configuration) -> int:
     """Return the number of independent engines; 1 for a model that cannot be looked up."""
-    named = configuration.knobs.get(_KNOB)
-    if not isinstance(named, int) or named < 2 or configuration.n_gpus % named:
+    replicas = parallel_sizes(configuration.n_gpus, configuration.knobs).data
+    if replicas == 1:
         return 1
     try:
-        return 1 if model_of(configuration.model).n_experts else named
+        return 1 if model_of(configuration.model).n_experts else replicas
     except (UnknownModelError, InvalidModelConfigError):
         return 1
 

@@ -13,7 +13,7 @@ from recommender.surrogate.energy import joules_per_token, metered_energy
 from recommender.surrogate.predictor import Prediction, Predictor
 
 
-def price(
+def evaluate_candidates(
     configurations: Sequence[Configuration],
     predictor: Predictor,
     known: Sequence[RunRecord],

@@ -14,7 +14,7 @@ from recommender.recommendation.candidates import (
     configuration_of,
     enumerate_configurations,
 )
-from recommender.recommendation.evaluate_candidates import price
+from recommender.recommendation.evaluate_candidates import evaluate_candidates
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import amount, describe, rank, score
 from recommender.surrogate.predictor import Predictor
@@ -34,7 +34,9 @@ def serving_now(
 
     Limits hold there too, unless nothing meets them; ``None`` when nothing runs at all.
     """
-    there = price(enumerate_configurations(query, profile, source), predictor, known, query)
+    there = evaluate_candidates(
+        enumerate_configurations(query, profile, source), predictor, known, query
+    )
     runnable = [c for c in there if c.can_run]
     measured = [c for c in runnable if c.status == "measured"] or runnable
     within = [c for c in measured if c.is_feasible] or measured
@@ -54,7 +56,7 @@ def incumbent(
 ) -> Candidate:
     """Return the source's configuration as it would do on the target."""
     place = configuration_of(query, target.name, now.engine, now.n_gpus, now.batch_size)
-    return price([place], predictor, known, query)[0]
+    return evaluate_candidates([place], predictor, known, query)[0]
 
 
 def usual(query: Query, landscape: Sequence[Candidate]) -> dict[str, Candidate]:

@@ -16,6 +16,14 @@ _WORDS = {
 }
 
 
+def recommended(
+    landscape: Sequence[Candidate], query: Query, incumbent: Candidate | None = None
+) -> Candidate | None:
+    """Return what is recommended of a landscape; ``None`` where nothing is feasible."""
+    feasible = [candidate for candidate in landscape if candidate.is_feasible]
+    return prefer_incumbent(rank(feasible, query), incumbent, query)[0] if feasible else None
+
+
 def rank(feasible: Sequence[Candidate], query: Query) -> list[Candidate]:
     """Order by ``worth``; the first is the cheapest of those within the tolerance of the best.
 
@@ -33,8 +41,8 @@ def prefer_incumbent(
 ) -> list[Candidate]:
     """Put the kept configuration first where changing is not expected to bring enough.
 
-    The best of many predictions is partly the luckiest: less than KEPT_MARGIN expected is no reason
-    to change. Fewer GPUs are one, and so is having measured both.
+    The best of many predictions is partly the luckiest: less than INCUMBENT_MARGIN expected is no
+    reason to change. Fewer GPUs are one, and so is having measured both.
     """
     first = ranked[0]
     same = [c for c in ranked if keep is not None and place_of(c) == place_of(keep)]

@@ -20,7 +20,7 @@ from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from recommender.decision.informative import most_informative
 from recommender.recommendation.candidates import Candidate, enumerate_configurations
-from recommender.recommendation.evaluate_candidates import price
+from recommender.recommendation.evaluate_candidates import evaluate_candidates
 from recommender.recommendation.explanation import Grounds, explain
 from recommender.recommendation.migration import Migration, incumbent, judge, serving_now, usual
 from recommender.recommendation.query import Query
@@ -51,7 +51,7 @@ def recommend(
     check_lengths(profile, query.workload)
     check_price(query, gpu)
     questions = enumerate_configurations(query, profile, gpu)
-    landscape = price(questions, predictor, known, query)
+    landscape = evaluate_candidates(questions, predictor, known, query)
     now = _served_now(query, profile, predictor, known)
     keep = None if now is None else incumbent(query, gpu, now, predictor, known)
     ranked = rank(check_choice_left(query, profile, gpu, landscape), query)

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from autotune.catalog.architecture.profile import ModelProfile
+from autotune.catalog.compatibility import DTYPE_BYTES, canonical_dtype
 from autotune.catalog.gpus import GpuSpec
-from autotune.catalog.memory import plan_memory
 from autotune.errors import InvalidConfigError, LimitsNotMetError, NothingFitsError
 from autotune.schema.workload import describe_limits
 from recommender.decision.acquisition import by_chance_to_run
-from recommender.recommendation.candidates import Candidate, powers_of_two
+from recommender.features.table import plan_of
+from recommender.recommendation.candidates import Candidate, configuration_of, powers_of_two
 from recommender.recommendation.objectives import excess, misses
 from recommender.recommendation.query import Query
 
@@ -55,24 +56,25 @@ def _why_nothing_fits(
     query: Query, profile: ModelProfile, gpu: GpuSpec, landscape: Sequence[Candidate]
 ) -> str:
     n_gpus = powers_of_two(min(query.max_gpus, gpu.max_gpus))[-1]
-    plan = plan_memory(
-        profile,
-        gpu,
-        engine=query.engines[0],
-        n_gpus=n_gpus,
-        batch_size=1,
-        sequence_len=query.workload.input_len + query.workload.output_len,
-        dtype=query.dtype,
-        kv_dtype="auto",
-    )
+    smallest = configuration_of(query, gpu.name, query.engines[0], n_gpus, batch_size=1)
+    plan = plan_of(smallest)
     if plan.fits:
         return _why_nothing_runs(profile, gpu, landscape)
     return (
         f"{profile.name} does not fit on {n_gpus} x {gpu.name}: one sequence needs "
         f"{plan.total_gb:.0f} GB a GPU ({plan.weights_gb:.0f} GB of them weights), "
-        f"{plan.available_gb:.0f} GB are usable; allow more GPUs (--max-gpus), quantise "
-        "(--quantization fp8), or name a larger GPU"
+        f"{plan.available_gb:.0f} GB are usable; allow more GPUs (--max-gpus), "
+        f"{_quantise_further(query, profile)}or name a larger GPU"
     )
+
+
+def _quantise_further(query: Query, profile: ModelProfile) -> str:
+    """Return the next smaller format of the weights as advice; nothing where there is none."""
+    dtype = profile.dtype if query.dtype == "auto" else query.dtype
+    size = DTYPE_BYTES[canonical_dtype(query.quantization or dtype)]
+    if size > DTYPE_BYTES["fp8"]:
+        return "quantise (--quantization fp8), "
+    return "take a 4-bit checkpoint (--quantization awq), " if size > DTYPE_BYTES["awq"] else ""
 
 
 def _why_nothing_runs(profile: ModelProfile, gpu: GpuSpec, landscape: Sequence[Candidate]) -> str:

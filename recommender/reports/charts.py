@@ -99,13 +99,18 @@ def advice_figures(
 
 
 def proof_figures(
-    made: Recommendation, document: Mapping[str, Any], known: Sequence[RunRecord]
+    made: Recommendation,
+    document: Mapping[str, Any],
+    known: Sequence[RunRecord],
+    *,
+    with_tpe: bool = False,
 ) -> list[Figure]:
     """Return the charts of a confirmation: predictions met, and regret after each run.
 
     Args:
         document: What ``ledger`` keeps of the confirmation.
         known: Runs of the model that the store holds.
+        with_tpe: Whether Optuna's TPE is replayed on them too, ten studies.
     """
     measured = measured_cells(made, known)
     confirmed_points = _points(made, measured)
@@ -115,7 +120,7 @@ def proof_figures(
         )
         if len(confirmed_points) >= _FEWEST_POINTS
         else None,
-        "regret": _regret(made, document, list(measured.values())),
+        "regret": _regret(made, document, list(measured.values()), with_tpe=with_tpe),
     }
     return [Figure(name=name, chart=chart) for name, chart in found.items() if chart is not None]
 
@@ -150,23 +155,34 @@ def _points(
 
 
 def _regret(
-    made: Recommendation, document: Mapping[str, Any], rows: Sequence[RunRecord]
+    made: Recommendation,
+    document: Mapping[str, Any],
+    rows: Sequence[RunRecord],
+    *,
+    with_tpe: bool,
 ) -> Chart | None:
-    """Return regret over runs beside TPE's; ``None`` where too little of the landscape is known."""
+    """Return regret over runs; ``None`` where too little of the landscape is known."""
     if len(rows) < _FEWEST_CELLS or made.query.objective != "throughput":
         return None
     best = max(row.output_throughput or 0.0 for row in rows)
     ours = [run["measured"]["output_throughput"] or 0.0 for run in document["runs"]]
-    tries = []
-    for seed in range(_TPE_SEEDS):
-        order = tpe_order(case_of(rows), len(ours), seed)
-        tries.append(_regrets([rows[i].output_throughput or 0.0 for i in order], best))
-    theirs = [statistics.fmean(values) for values in zip(*tries, strict=True)]
+    lines = {"these runs": _regrets(ours, best)}
+    if with_tpe:
+        lines[f"Optuna TPE (mean of {_TPE_SEEDS})"] = _tpe_regrets(rows, len(ours), best)
     return regret_lines(
-        {"these runs": _regrets(ours, best), f"Optuna TPE (mean of {_TPE_SEEDS})": theirs},
+        lines,
         title="Throughput given up after each run",
         n_configurations=len(rows),
     )
+
+
+def _tpe_regrets(rows: Sequence[RunRecord], runs: int, best: float) -> list[float]:
+    """Return the mean regret of replayed TPE studies after each run."""
+    tries = []
+    for seed in range(_TPE_SEEDS):
+        order = tpe_order(case_of(rows), runs, seed)
+        tries.append(_regrets([rows[i].output_throughput or 0.0 for i in order], best))
+    return [statistics.fmean(values) for values in zip(*tries, strict=True)]
 
 
 def _regrets(reached: Sequence[float], best: float) -> list[float]:

@@ -27,13 +27,18 @@ Confirmed = Mapping[str, Any]
 
 
 def advice_document(
-    explanation: Explanation, known: Sequence[RunRecord], directory: Path
+    explanation: Explanation,
+    known: Sequence[RunRecord],
+    directory: Path,
+    *,
+    with_tpe: bool = False,
 ) -> Document:
     """Return the report of a saved recommendation with what came of it since.
 
     Args:
         known: Runs of its model.
         directory: The store's own, where confirmations lie.
+        with_tpe: Whether a confirmation is drawn beside replayed studies of Optuna's TPE.
     """
     made = explanation.recommendation
     confirmed = last_confirmation(made, directory)
@@ -44,7 +49,7 @@ def advice_document(
         *section("What was asked", _asked(made)),
         *section("The answer", landscape, _candidates(made), *_migration(made)),
         *section("Why", *_why(explanation), *figures),
-        *section("Proof", *_proof(made, confirmed, known)),
+        *section("Proof", *_proof(made, confirmed, known, with_tpe=with_tpe)),
         *section("How to deploy it", _deploy(made, confirmed, known)),
         *section("How to repeat it", _repeat(made)),
         *section("Environment", _environment(made, directory, known)),
@@ -186,7 +191,11 @@ def _why(explanation: Explanation) -> list[str]:
 
 
 def _proof(
-    made: Recommendation, confirmed: Confirmed | None, known: Sequence[RunRecord]
+    made: Recommendation,
+    confirmed: Confirmed | None,
+    known: Sequence[RunRecord],
+    *,
+    with_tpe: bool,
 ) -> list[Block]:
     if confirmed is None:
         return [
@@ -197,7 +206,7 @@ def _proof(
     return [
         inline(confirmed["summary"]),
         confirmation_table(confirmed),
-        *proof_figures(made, confirmed, known),
+        *proof_figures(made, confirmed, known, with_tpe=with_tpe),
     ]
 
 

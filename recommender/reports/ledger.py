@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from autotune.errors import InvalidConfigError
+from autotune.files import write_atomically
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from autotune.schema.workload import Slo, Workload
-from autotune.store.cache import write_atomically
 from recommender.recommendation.candidates import (
     Candidate,
     Place,

@@ -122,6 +122,15 @@ def read_surrogate(directory: Path) -> tuple[bytes, Meta]:
         raise SurrogateError(f"{path} is damaged ({err!r}): train again or reinstall") from err
 
 
+def format_of(directory: Path) -> int | None:
+    """Return the format that a saved surrogate states; ``None`` where it states none."""
+    try:
+        values = json.loads((directory / META_FILE).read_bytes())
+        return values["format"] if isinstance(values["format"], int) else None
+    except (OSError, *_DAMAGE):
+        return None
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()

@@ -1,7 +1,8 @@
 """The surrogate in force, beside the store: a link to one of the versions kept there.
 
-The registry's alias is the truth; the link follows it, in one step that readers see whole. No link
-means the shipped surrogate. Cold answers read through the link and never open MLflow.
+The registry's alias is the truth; the link follows it, in one step that readers see whole. No link,
+or one to a surrogate of another format, means the shipped surrogate. Cold answers read through the
+link and never open MLflow.
 """
 
 import contextlib
@@ -11,15 +12,49 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from recommender.surrogate.artifact import FORMAT, format_of
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 
-VERSIONS = "surrogates"
+CHAMPION, VERSIONS = "champion", "surrogates"
+
+
+def load_predictor(directory: Path) -> Predictor:
+    """Return the champion trained from this store, or the shipped surrogate.
+
+    Raises:
+        SurrogateError: When it is damaged.
+    """
+    return Predictor.load(surrogate_directory(directory))
+
+
+def surrogate_directory(directory: Path) -> Path:
+    """Return where the surrogate in force lies; it stays whole when another takes its place."""
+    champion = directory / CHAMPION
+    is_in_force = champion.is_dir() and set_aside(directory) is None
+    return champion.resolve() if is_in_force else PRETRAINED
 
 
 def version_in_force(directory: Path) -> str | None:
     """Return the registry version that cold answers use; ``None`` for the shipped surrogate."""
     link = directory / CHAMPION
-    return link.readlink().name if link.is_symlink() and link.is_dir() else None
+    is_version = link.is_symlink() and link.is_dir() and set_aside(directory) is None
+    return link.readlink().name if is_version else None
+
+
+def set_aside(directory: Path) -> str | None:
+    """Return why the champion of a store does not answer, in a sentence; ``None`` if it does.
+
+    One of another format was trained by another version of this program; the shipped surrogate
+    answers in its place.
+    """
+    champion = directory / CHAMPION
+    found = format_of(champion) if champion.is_dir() else None
+    if found in (None, FORMAT):
+        return None
+    return (
+        f"the champion of this store has format {found} and this version reads {FORMAT}: it is set "
+        "aside and the shipped surrogate answers; `autotune train` makes a new one"
+    )
 
 
 def put_in_force(directory: Path, version: str, source: Path) -> None:
@@ -57,17 +92,3 @@ def changing(directory: Path) -> Iterator[None]:
     with (directory / ".champion.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-CHAMPION = "champion"
-
-
-def load_predictor(directory: Path) -> Predictor:
-    """Return the champion trained from this store, or the shipped surrogate."""
-    return Predictor.load(surrogate_directory(directory))
-
-
-def surrogate_directory(directory: Path) -> Path:
-    """Return where the surrogate in force lies; it stays whole when another takes its place."""
-    champion = directory / CHAMPION
-    return champion.resolve() if champion.is_dir() else PRETRAINED

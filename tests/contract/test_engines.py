@@ -304,7 +304,7 @@ def test_vllm_shares_layers_between_ranks(demo_model: Path, cpu: str, folder: Pa
     config = EngineConfig(
         engine="vllm", model=str(demo_model), gpu=cpu, n_gpus=2, knobs={"enforce_eager": True}
     )
-    assert config.tensor_parallel_size == 2
+    assert config.parallel_sizes.tensor == 2
     assert run_once(config, folder)["mean_tpot_ms"] > 0
 
 

@@ -118,14 +118,27 @@ def test_a_fresh_clone_advises_from_them_before_and_after_mlflow_is_opened(tmp_p
         best: dict[str, Any] = json.loads(autotune(*asked, "--json"))["best"]
         return best
 
+    def predict(best: dict[str, Any], model: str) -> dict[str, Any]:
+        asked = {key: best[key] for key in ("engine", "n_gpus", "batch_size")}
+        place = {"model": model, "gpu": "H200", "input_len": 512, "output_len": 128}
+        (tmp_path / "asked.jsonl").write_text(json.dumps(asked | place) + "\n", encoding="utf-8")
+        row: dict[str, Any] = json.loads(autotune("predict", "asked.jsonl", "--json"))
+        return row
+
     models = ("codellama/CodeLlama-7b-hf", "meta-llama/Llama-3.1-8B")
     before = [advise(model) for model in models]
+    predicted = [predict(best, model) for best, model in zip(before, models, strict=True)]
     assert not (tmp_path / "mlruns" / "mlflow.db").exists()
     autotune("export", "runs.jsonl")
     exported = (tmp_path / "runs.jsonl").read_text(encoding="utf-8").splitlines()
     journals = (tmp_path / "mlruns" / "reference").rglob("*.jsonl")
     assert len(exported) == sum(len(path.read_text().splitlines()) for path in journals)
     after = [advise(model) for model in models]
+    predicted += [predict(best, model) for best, model in zip(after, models, strict=True)]
+    for best, row in zip([*before, *after], predicted, strict=True):
+        same = ("output_throughput", "low", "high", "ttft_ms", "tpot_ms", "p_feasible")
+        assert [row[key] for key in same] == pytest.approx([best[key] for key in same], rel=1e-9)
+        assert row["status"] == best["status"]
     assert [best["status"] for best in before] == ["measured", "predicted"]
     # What is predicted rests on the same runs of other models, in another order.
     for one, other in zip(before, after, strict=True):

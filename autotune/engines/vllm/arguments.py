@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotune.engines.weights import Weights
-from autotune.schema.engine_config import EngineConfig
+from autotune.schema.configuration import Configuration, Knob, engine_knobs
+from autotune.schema.engine_config import EngineConfig, parallel_sizes
 
 _CPU_KV_CACHE_GIB = 2
 
@@ -20,14 +21,44 @@ def engine_arguments(
         "load_format": "safetensors" if weights.kind == "checkpoint" else "dummy",
     }
     fixed: dict[str, Any] = {
-        "tensor_parallel_size": config.tensor_parallel_size,
-        "max_num_seqs": max_batch_size,
+        "tensor_parallel_size": config.parallel_sizes.tensor,
+        "max_num_seqs": config.parallel_sizes.batch_of_rank(max_batch_size),
         "dtype": config.dtype,
         "quantization": config.quantization,
         "seed": config.seed,
         "trust_remote_code": config.trust_remote_code,
     }
     return defaults | dict(config.knobs) | fixed
+
+
+def serve_arguments(configuration: Configuration, model: str | None = None) -> list[str]:
+    """Return the arguments of ``vllm serve`` that deploy a configuration, the model first.
+
+    Args:
+        model: What to serve in the place of the configuration's model, such as a directory.
+    """
+    sizes = parallel_sizes(configuration.n_gpus, configuration.knobs)
+    arguments = [
+        model or configuration.model,
+        *("--tensor-parallel-size", str(sizes.tensor)),
+        *("--max-num-seqs", str(sizes.batch_of_rank(configuration.batch_size))),
+    ]
+    if configuration.dtype not in (None, "auto"):
+        arguments += ["--dtype", str(configuration.dtype)]
+    if configuration.quantization is not None:
+        arguments += ["--quantization", configuration.quantization]
+    for name, value in engine_knobs(configuration.knobs).items():
+        arguments += _option(name, value)
+    return arguments
+
+
+def _option(name: str, value: Knob) -> list[str]:
+    flag = "--" + name.replace("_", "-")
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [flag if value else flag.replace("--", "--no-", 1)]
+    return [flag, str(value)]
 
 
 def flags(arguments: Mapping[str, Any]) -> list[str]:

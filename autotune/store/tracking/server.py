@@ -16,8 +16,8 @@ from sqlalchemy.engine import Engine
 
 from autotune.processes import end_group
 from autotune.runner.environment import scrub
+from autotune.store.location import SQLITE_PREFIX
 
-SQLITE_PREFIX = "sqlite:///"
 _GRACE_S = 10.0
 # MLflow's own would try a server that is away for four minutes a request.
 _MLFLOW_DEFAULTS = {

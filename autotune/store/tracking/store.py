@@ -20,7 +20,8 @@ from mlflow.exceptions import MlflowException
 from autotune.errors import InvalidRecordError, StoreError
 from autotune.schema.record import RunRecord
 from autotune.store.bundled import reference_folder, study_tags_of, supply
-from autotune.store.cache import RecordCache, store_directory
+from autotune.store.cache import RecordCache
+from autotune.store.location import SQLITE_PREFIX, remember_owner, store_directory
 from autotune.store.tracking.layout import (
     DOCUMENT_ID,
     KIND,
@@ -41,7 +42,6 @@ from autotune.store.tracking.notes import sources_of, study_note
 from autotune.store.tracking.runs import FAILURES, RunBook
 from autotune.store.tracking.saved_views import FURNISHED, VERSION, furnishing
 from autotune.store.tracking.server import (
-    SQLITE_PREFIX,
     first_line,
     prepare_database,
     quiet_mlflow,
@@ -54,7 +54,7 @@ __all__ = ["EXPERIMENT", "Store", "redact", "serve_ui"]
 EXPERIMENT = "autotune"
 _PAGE = 1000
 _CONFIGURATIONS = f"tags.`{KIND}` = 'configuration'"
-_GIVEN = "autotune.reference_runs"
+_GIVEN = "autotune.store.bundled"
 
 
 class Store(RunBook):
@@ -77,6 +77,7 @@ class Store(RunBook):
         quiet_mlflow()
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
+            remember_owner(uri)
             with _one_at_a_time(self.directory):
                 prepare_database(uri, _lay_out)
                 self.client = MlflowClient(tracking_uri=uri)

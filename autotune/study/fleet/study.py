@@ -14,7 +14,7 @@ from autotune.runner.runner import Trial
 from autotune.schema.configuration import Identity, start_of
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import RunRecord
-from autotune.study.loop import Budget, Listener, Study
+from autotune.study.loop import Listener, Study
 from autotune.study.remaining import Remaining
 
 MOST_LOSSES = 3
@@ -61,57 +61,18 @@ class Fleet(Protocol):
 
 
 class FleetStudy(Study):
-    """A study that a fleet can run.
-
-    Attributes:
-        budget: What this session may still spend.
-    """
-
-    budget: Budget
+    """A study that a fleet can run."""
 
     def run_on(self, fleet: Fleet, listener: Listener) -> None:
         """Run everything that remains, as much at a time as the fleet has room for."""
-        self.budget = Budget(self._spec)
         work = _Work(self, fleet, listener)
-        for record in self.journal.records:
-            self._tell(record)
-        remaining = self._remaining()
-        n_done = self._n_done()
-        listener.study_started(self.session_id, n_done + self._n_ahead(remaining), n_done)
+        self.begin(listener)
         try:
-            while work.hand_out(self._remaining()):
+            while work.hand_out(self.remaining()):
                 for start, outcome in fleet.wait(work.busy).items():
                     work.take_back(start, outcome)
         finally:
             work.close()
-
-    def choose(self, remaining: Remaining, choices: Sequence[Trial], n_busy: int) -> Trial | None:
-        """Return what to begin next of what has a seat, or could have one."""
-        baselines = [item for item in choices if item.is_baseline]
-        if baselines:
-            return baselines[0]
-        spent = self.budget.exceeded(self._n_done() + n_busy)
-        if spent is None:
-            return self._strategy.ask(choices)
-        if not n_busy:
-            self.remarks.append(f"stopped by {spent}; {len(remaining.trials)} were not run")
-        return None
-
-    def keep(self, record: RunRecord, listener: Listener) -> None:
-        """Journal a record and tell everybody."""
-        record = self._marked(record)
-        self.journal.append(record)
-        self._tell(record)
-        remaining = self._remaining()
-        listener.trial_finished(record)
-        if self._on_record is not None:
-            self._on_record(record)
-        listener.trials_left(self._n_ahead(remaining))
-        self._remark(listener, remaining.remarks)
-
-    def say(self, listener: Listener, text: str) -> None:
-        """Tell why something is not run."""
-        self._remark(listener, [text])
 
 
 class _Work:
@@ -134,7 +95,7 @@ class _Work:
         choices = [item for item in _choices(remaining) if self._may_begin(item)]
         self._dismiss({start_of(item.configuration) for item in choices})
         while choices:
-            item = self._study.choose(remaining, choices, len(self.busy))
+            item = self._study.choose(remaining, choices, self._listener, n_running=len(self.busy))
             if item is None:
                 break
             start = start_of(item.configuration)
@@ -153,13 +114,13 @@ class _Work:
         seat = self.busy.pop(start)
         self._study.budget.spend(seat.config.n_gpus, outcome.seconds)
         if outcome.record is not None:
-            self._study.keep(outcome.record, self._listener)
+            self._study.take(outcome.record, self._listener)
             self._idle[start] = seat
             return
         seat.close()
         self._losses[start] += 1
         text = f"{seat.config.engine} on {seat.config.n_gpus} x {seat.config.gpu}: {outcome.reason}"
-        self._study.say(self._listener, f"{text} ({self._losses[start]} of {MOST_LOSSES})")
+        self._study.remark(self._listener, f"{text} ({self._losses[start]} of {MOST_LOSSES})")
 
     def close(self) -> None:
         """Give everything back."""
@@ -198,7 +159,7 @@ class _Work:
         for config in {id(i.config): i.config for i in _choices(remaining)}.values():
             room = self._fleet.room(config.gpu)
             if config.n_gpus > room:
-                self._study.say(
+                self._study.remark(
                     self._listener,
                     f"no room for {config.n_gpus} x {config.gpu}: the fleet has {room} of them "
                     "left; go on with --resume when it has more",

@@ -1,4 +1,4 @@
-"""Every command and every option explains itself, and the README knows it."""
+"""Every command and every option explains itself; tests/unit/test_docs.py holds the pages to it."""
 
 import re
 
@@ -6,9 +6,7 @@ import click
 import pytest
 
 from autotune.cli import main
-from tests.support import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = sorted(main.commands.items())
 OPTIONS = [
     (name, parameter)
@@ -30,19 +28,11 @@ def test_command_has_help_and_an_example_that_parses(name: str, command: click.C
         assert set(re.findall(r"(?<=\s)--[a-z0-9-]+", line)) <= known, line
 
 
-@pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
-def test_command_is_in_the_readme(name: str, command: click.Command) -> None:
-    assert f"autotune {name}" in README
-
-
 @pytest.mark.parametrize(
     ("name", "option"), OPTIONS, ids=[f"{name} {option.opts[0]}" for name, option in OPTIONS]
 )
-def test_option_has_help_and_is_in_the_readme(name: str, option: click.Option) -> None:
+def test_option_has_help(name: str, option: click.Option) -> None:
     assert option.help, f"{name} {option.name} has no help"
-    flag = option.opts[0]
-    [line] = [line for line in README.splitlines() if line.startswith(f"| `{name}` |")]
-    assert f"`{flag}`" in line, f"the README's table does not give {flag} to {name}"
 
 
 def test_help_says_the_exit_codes() -> None:

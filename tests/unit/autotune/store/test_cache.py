@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from autotune.files import write_atomically
 from autotune.schema.record import RunRecord
-from autotune.store.cache import RecordCache, default_uri, store_directory, write_atomically
+from autotune.store.cache import RecordCache
+from autotune.store.location import default_uri, store_directory
 from autotune.store.sampling import MOST_OWN
 from tests.support.records import record
 

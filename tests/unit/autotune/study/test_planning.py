@@ -116,7 +116,7 @@ def test_vllm_s_ray_executor_may_take_gpus_of_other_hosts(demo_model: Path) -> N
         planned(demo_model, **asked)
     (item,) = planned(demo_model, **asked, knobs={"vllm.distributed_executor_backend": "ray"})
     assert item.config.spans_hosts
-    assert item.config.tensor_parallel_size == 2
+    assert item.config.parallel_sizes.tensor == 2
 
 
 @pytest.mark.parametrize(

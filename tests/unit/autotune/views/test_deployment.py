@@ -39,6 +39,26 @@ def test_the_line_has_the_configuration_and_its_knobs() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("n_gpus", "knobs", "sizes"),
+    [
+        (4, {"data_parallel_size": 4}, ("1", "64")),
+        (8, {"data_parallel_size": 2, "pipeline_parallel_size": 2}, ("2", "128")),
+        (4, {"pipeline_parallel_size": 4}, ("1", "256")),
+        (6, {"data_parallel_size": 3}, ("2", "86")),
+    ],
+)
+def test_replicas_deploy_on_the_gpus_and_with_the_sequences_they_were_measured_with(
+    n_gpus: int, knobs: dict[str, int], sizes: tuple[str, str]
+) -> None:
+    served = record(n_gpus=n_gpus, batch_size=256, knobs=knobs, mode="serving")
+    line = shlex.split(serve_line(served))
+    given = dict(zip(line[3::2], line[4::2], strict=True))
+    assert (given["--tensor-parallel-size"], given["--max-num-seqs"]) == sizes
+    for name, value in knobs.items():
+        assert given["--" + name.replace("_", "-")] == str(value)
+
+
 PARSE = """
 import sys
 from vllm.engine.arg_utils import AsyncEngineArgs

@@ -1,5 +1,7 @@
 """Runs of other models correct predictions of this one."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,9 @@ from autotune.schema.record import RunRecord
 from autotune.schema.workload import Workload
 from autotune.store.cache import RecordCache
 from recommender.commands.context import open_context
+from recommender.commands.predict import predict_file
 from recommender.commands.recommend import advise
+from recommender.recommendation.candidates import configuration_of, place_of
 from recommender.recommendation.recommendation import Recommendation
 from recommender.surrogate.evidence import MOST, related_runs
 from recommender.surrogate.predictor import PRETRAINED, Predictor
@@ -80,6 +84,22 @@ def test_a_recommendation_rests_on_them_and_says_so(uri: str, tmp_path: Path) ->
     assert made.n_known_runs == 0
     assert "9 known runs of others, 9 of them on H200, correct it" in made.explanation
     assert "known runs of others" not in blind.explanation
+
+
+def test_a_prediction_is_what_a_recommendation_says_of_the_same_configuration(
+    uri: str, tmp_path: Path
+) -> None:
+    RecordCache(tmp_path).extend([record(gpu="H200", batch_size=64, output_throughput=2500.0)])
+    made = told(uri)
+    asked = tmp_path / "asked.jsonl"
+    questions = [configuration_of(made.query, "H200", *place_of(c)) for c in made.landscape]
+    asked.write_text("".join(f"{json.dumps(dataclasses.asdict(q))}\n" for q in questions))
+    rows = predict_file(asked, uri)
+    assert {row["status"] for row in rows} == {"measured", "predicted"}
+    for row, candidate in zip(rows, made.landscape, strict=True):
+        shared = {key: value for key, value in candidate.to_dict().items() if key in row}
+        assert shared == {key: row[key] for key in shared}
+        assert {"output_throughput", "low", "high", "p_feasible", "ttft_ms"} <= shared.keys()
 
 
 def test_what_is_added_to_a_store_counts_at_once(uri: str, tmp_path: Path) -> None:

@@ -1,13 +1,21 @@
 """Protocols hide what they say, and the table is right on a landscape whose truth is known."""
 
+import dataclasses
 from dataclasses import replace
 
 import pytest
 
 from autotune.errors import InvalidConfigError, SurrogateError
+from autotune.schema.record import RunRecord
+from recommender.confirmation.confirm import confirm
+from recommender.confirmation.devices import Replay
 from recommender.evaluation.backtest import METHODS, evaluate, known_runs
 from recommender.evaluation.protocols import cases_of, hides, popular_cell, principal_cells
-from recommender.evaluation.replay import incumbent_index, tpe_order
+from recommender.evaluation.replay import case_of, incumbent_index, play, tpe_order
+from recommender.recommendation.candidates import configuration_of
+from recommender.recommendation.query import Query
+from recommender.recommendation.recommend import recommend
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.support.landscapes import MODELS, synthetic_runs
 
 RUNS = synthetic_runs()
@@ -64,6 +72,40 @@ def test_the_bound_on_regret_is_ours_alone_and_there_after_a_run(table):
         assert (row["bound_coverage"] is not None) == has_bound
         if has_bound:
             assert 0 <= row["regret_bound90_median"] <= 1
+
+
+def plateau(n_gpus: int, batch_size: int) -> float:
+    """A landscape whose largest batches and second GPU bring next to nothing."""
+    return (1 + 0.01 * (n_gpus - 1)) * 7000 * batch_size / (batch_size + 60 * (batch_size < 256))
+
+
+@pytest.mark.parametrize("speed", [plateau, lambda n, b: 30.0 * n * b, lambda n, b: 9000.0 / b])
+def test_what_is_scored_is_what_recommend_and_confirm_choose(speed):
+    asked = Query(model="meta-llama/Llama-3.1-8B", target_gpu="H200", max_gpus=2)
+    places = [(n, 2**k) for n in (1, 2) for k in range(11)]
+    rows = [
+        RunRecord(
+            **dataclasses.asdict(configuration_of(asked, "H200", "vllm", n, b)),
+            source="somebody",
+            status="completed",
+            output_throughput=speed(n, b),
+        )
+        for n, b in places
+    ]
+    predictor = Predictor.load(PRETRAINED)
+    advice = recommend(asked, predictor)
+    case = case_of(rows)
+    played = {outcome.runs: outcome for outcome in play(case, predictor, [], (0, 1, 3, 5))}
+    best = max(row.output_throughput for row in rows)
+    assert played[0].regret == pytest.approx(1 - speed(*cell_of(advice.best)) / best)
+    for runs in (1, 3, 5):
+        done = confirm(advice, Replay(rows), predictor, runs=runs)
+        assert played[runs].regret == pytest.approx(1 - speed(*cell_of(done.winner)) / best)
+        assert played[runs].bound == pytest.approx(done.certificate.regret_bound90)
+
+
+def cell_of(candidate) -> tuple[int, int]:
+    return candidate.n_gpus, candidate.batch_size
 
 
 def test_tpe_runs_distinct_configurations_and_follows_its_seed():

@@ -18,7 +18,7 @@ from autotune.errors import (
 )
 from autotune.schema.workload import Slo, Workload
 from recommender.recommendation.candidates import command, enumerate_configurations
-from recommender.recommendation.evaluate_candidates import price
+from recommender.recommendation.evaluate_candidates import evaluate_candidates
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import rank
 from recommender.recommendation.recommend import recommend
@@ -151,6 +151,26 @@ def test_nothing_fits_says_how_much_is_missing() -> None:
         recommend(query(model="meta-llama/Llama-3.1-405B", target_gpu="T4"), PREDICTOR)
 
 
+@pytest.mark.parametrize(
+    ("quantization", "weights_gb", "advice"),
+    [
+        (None, 66, "quantise (--quantization fp8), or name"),
+        ("fp8", 34, "take a 4-bit checkpoint (--quantization awq), or name"),
+        ("awq", 19, "allow more GPUs (--max-gpus), or name"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_the_format_that_was_asked_for(
+    quantization: str | None, weights_gb: int, advice: str
+) -> None:
+    asked = query(
+        model="meta-llama/Llama-3.1-70B", target_gpu="T4", max_gpus=2, quantization=quantization
+    )
+    with pytest.raises(NothingFitsError) as refused:
+        recommend(asked, PREDICTOR)
+    assert f"({weights_gb} GB of them weights)" in str(refused.value)
+    assert advice in str(refused.value)
+
+
 def test_where_memory_is_enough_the_runs_that_failed_are_the_reason() -> None:
     failed = record(gpu="H200", batch_size=1, status="out_of_memory", output_throughput=None)
     told = r"should fit on H200 by arithmetic, but runs like it failed\. .* --batch-sizes 1$"
@@ -215,12 +235,12 @@ def test_any_catalogue_pair_gets_finite_ordered_answers_or_a_reason(
 def test_three_measured_cells_move_the_rest_towards_them() -> None:
     asked = query(target_gpu="H200", max_gpus=1)
     questions = enumerate_configurations(asked, find_model(MODEL), load_gpus()["H200"])
-    before = {c.batch_size: c for c in price(questions, PREDICTOR, [], asked)}
+    before = {c.batch_size: c for c in evaluate_candidates(questions, PREDICTOR, [], asked)}
     known = [
         record(gpu="H200", batch_size=b, output_throughput=before[b].output_throughput / 2)
         for b in (1, 32, 512)
     ]
-    after = {c.batch_size: c for c in price(questions, PREDICTOR, known, asked)}
+    after = {c.batch_size: c for c in evaluate_candidates(questions, PREDICTOR, known, asked)}
     for batch in (2, 8, 64, 256):
         ratio = after[batch].output_throughput / before[batch].output_throughput
         assert 0.4 < ratio < 0.75

@@ -90,7 +90,7 @@ def test_an_unconfirmed_one_has_every_section(made: tuple[Recommendation, str]) 
     assert figures == ["landscape", "map-vllm", "pareto", "energy", "cost"]
 
 
-def test_a_known_landscape_shows_regret_beside_tpe() -> None:
+def test_a_known_landscape_shows_regret_and_tpe_beside_it_where_asked_for() -> None:
     runs = [
         record(batch_size=2**k, output_throughput=170.0 * 2**k / (1 + 2**k / 60), session_id=None)
         for k in range(9)
@@ -102,10 +102,13 @@ def test_a_known_landscape_shows_regret_beside_tpe() -> None:
     predicted, regret = (figure.chart for figure in proof_figures(advice, done, runs))
     assert "of 9 measurements lie inside" in predicted.alt
     assert isinstance(regret, Lines)
-    ours, theirs = regret.series
+    (ours,) = regret.series
     assert ours.y[-1] == pytest.approx(0.0, abs=3)
     assert list(ours.y) == sorted(ours.y, reverse=True)
-    assert theirs.name == "Optuna TPE (mean of 10)"
+    _, asked = (figure.chart for figure in proof_figures(advice, done, runs, with_tpe=True))
+    assert isinstance(asked, Lines)
+    assert [line.name for line in asked.series] == ["these runs", "Optuna TPE (mean of 10)"]
+    assert asked.series[0].y == ours.y
     assert [f.name for f in proof_figures(advice, done, runs[:2])] == []
 
 

@@ -1,19 +1,28 @@
 """The surrogate in force beside the store, whole at every moment."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from autotune.errors import SurrogateError
+from autotune.schema.workload import Workload
+from recommender.commands.recommend import advise
+from recommender.surrogate.artifact import FORMAT, META_FILE
 from recommender.surrogate.in_force import (
     CHAMPION,
     changing,
+    load_predictor,
     put_in_force,
     return_to_shipped,
+    set_aside,
     surrogate_directory,
     version_in_force,
 )
 from recommender.surrogate.predictor import PRETRAINED
+
+MODEL = "meta-llama/Llama-3.1-8B"
 
 
 @pytest.fixture
@@ -70,3 +79,40 @@ def test_what_an_interruption_left_is_no_obstacle(tmp_path: Path, source: Path) 
     with changing(tmp_path):
         put_in_force(tmp_path, "2", source)
     assert version_in_force(tmp_path) == "2"
+
+
+@pytest.mark.parametrize("found", [FORMAT - 1, FORMAT + 1])
+def test_a_champion_of_another_format_is_set_aside_in_a_sentence(
+    tmp_path: Path, found: int
+) -> None:
+    trained = tmp_path / "trained"
+    shutil.copytree(PRETRAINED, trained)
+    put_in_force(tmp_path, "7", trained)
+    assert version_in_force(tmp_path) == "7"
+    assert set_aside(tmp_path) is None
+    meta = json.loads((trained / META_FILE).read_text())
+    (trained / META_FILE).write_text(json.dumps(meta | {"format": found}))
+    put_in_force(tmp_path, "8", trained)
+    assert surrogate_directory(tmp_path) == PRETRAINED
+    assert version_in_force(tmp_path) is None
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    made = advise(MODEL, uri, workload=Workload(), target_gpu="H100", max_gpus=1)
+    [remark] = [text for text in made.remarks if "set aside" in text]
+    assert f"format {found} and this version reads {FORMAT}" in remark
+    shipped = advise(
+        MODEL,
+        f"sqlite:///{tmp_path}/other/mlflow.db",
+        workload=Workload(),
+        target_gpu="H100",
+        max_gpus=1,
+    )
+    assert made.best == shipped.best
+
+
+def test_a_damaged_champion_is_an_error_and_not_set_aside(tmp_path: Path) -> None:
+    trained = tmp_path / "trained"
+    shutil.copytree(PRETRAINED, trained)
+    (trained / META_FILE).write_text("{")
+    put_in_force(tmp_path, "1", trained)
+    with pytest.raises(SurrogateError, match="damaged"):
+        load_predictor(tmp_path)

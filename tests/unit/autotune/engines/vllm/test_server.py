@@ -38,6 +38,7 @@ def test_tensor_parallelism_is_what_the_other_sizes_leave() -> None:
     line = flags(arguments(config(n_gpus=8, serving=True, knobs=knobs)))
     assert "--tensor-parallel-size=2" in line
     assert {"--pipeline-parallel-size=2", "--data-parallel-size=2"} < set(line)
+    assert "--max-num-seqs=2" in line, "vLLM counts the sequences of one rank"
 
 
 def test_a_cache_and_cores_are_set_aside_on_a_processor_only() -> None:

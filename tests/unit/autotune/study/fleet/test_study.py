@@ -13,7 +13,7 @@ from autotune.schema.study_spec import StudySpec
 from autotune.store.journal import open_journal
 from autotune.study.fleet.study import MOST_LOSSES, FleetStudy, Outcome, Seat
 from autotune.study.strategies import create_strategy
-from tests.support.plans import GPU, MODEL, Quiet, Recorded, engine, planned
+from tests.support.plans import GPU, MODEL, Quiet, Recorded, engine, planned, result
 
 SIZES = (1, 2, 4, 8)
 
@@ -87,7 +87,7 @@ def run_on(
             session_id="s",
         )
         study.run_on(fleet, listener)
-        listener.remarks = study.remarks
+        assert listener.remarks == study.remarks, "the listener hears of everything not run"
         assert not fleet.up
         return list(journal.records), listener
 
@@ -158,3 +158,12 @@ def test_a_study_goes_on_from_its_journal(tmp_path: Path) -> None:
     assert records[:5] == first
     assert len(records) == len(plan)
     assert (listener.n_trials, listener.n_done) == (8, 5)
+
+
+def test_a_study_that_goes_on_says_at_once_what_its_journal_leaves_out(tmp_path: Path) -> None:
+    plan = planned(SIZES, starts=STARTS[:1])
+    failed = result(plan[0].configuration, "load_failed", engine_start_s=None)
+    with open_journal(tmp_path / "j.jsonl", resume=True) as journal:
+        journal.append(failed)
+    _, listener = run_on(MadeUpFleet(n_gpus=1), plan, tmp_path / "j.jsonl")
+    assert any("the engine did not start, so 3 more were not run" in r for r in listener.remarks)
