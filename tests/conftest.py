@@ -1,5 +1,8 @@
-"""What the tests share: the demo model, a store filled by the demo, and this host's name."""
+"""What the tests share: stores, the demo model, a store filled by the demo, this host's name."""
 
+import os
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,9 @@ from hypothesis import HealthCheck, settings
 
 from autotune.catalog.gpus import detect_cpu
 from autotune.engines.demo_model import build_demo_model
+from tests.support.alone import turn
+from tests.support.guard import Guard
+from tests.support.stores import laid_out_database, put_store, shared_folder
 from tests.support.workspace import Ran, Workspace
 
 # A shared machine is slow at times; that is no finding.
@@ -14,6 +20,59 @@ settings.register_profile(
     "steady", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 settings.load_profile("steady")
+
+# The long ones begin first, so that the workers end at about the same time.
+_FIRST = ("integration", "contract", "browser", "faults")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, for its fixtures; those that say `spread` are free."""
+    for item in items:
+        if not any(item.iter_markers("xdist_group")) and not any(item.iter_markers("spread")):
+            item.add_marker(pytest.mark.xdist_group(_place(item)))
+    items.sort(key=_rank)
+
+
+def _place(item: pytest.Item) -> str:
+    return item.path.relative_to(item.config.rootpath).as_posix()
+
+
+def _rank(item: pytest.Item) -> int:
+    if any(item.iter_markers("alone")):
+        return len(_FIRST) + 1
+    return next((rank for rank, name in enumerate(_FIRST) if name in item.path.parts), len(_FIRST))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a test that says `alone` run beside no other worker's."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None:
+        return (yield)
+    folder = shared_folder(item.config._tmp_path_factory.getbasetemp())
+    with turn(folder, alone=any(item.iter_markers("alone"))):
+        return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def guard() -> Iterator[None]:
+    """Ends whatever the tests have started, also when they are killed."""
+    standing = Guard(uuid.uuid4().hex)
+    yield
+    standing.close()
+
+
+@pytest.fixture(scope="session")
+def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a store before its first experiment, migrated once."""
+    return laid_out_database(shared_folder(tmp_path_factory.getbasetemp()))
+
+
+@pytest.fixture(scope="session")
+def new_store(laid_out: Path) -> Callable[..., str]:
+    """Puts an empty store into a folder, where the command line has its own; returns its URI."""
+    return lambda folder, name="mlruns/mlflow.db": put_store(laid_out, folder, name)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from autotune.engines.knobs import engine_version
 from autotune.schema.codec import to_json_line
 from tests.integration.conftest import Ran, Workspace
 from tests.support.records import record
+from tests.support.workspace import on_path
 
 Write = Callable[[str, str], Path]
 
@@ -164,6 +165,6 @@ def test_vllm_not_installed_is_exit_1_and_says_what_to_install(workspace: Worksp
         "found = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name == 'vllm' else found(name, *a)\n"
     )
-    ran = workspace("run", "--model", "Llama-3.1-8B", "--engine", "vllm", PYTHONPATH=str(hide))
+    ran = workspace("run", "--model", "Llama-3.1-8B", "--engine", "vllm", PYTHONPATH=on_path(hide))
     assert_refused(ran, 1, "vllm", "install")
     assert not (workspace.folder / "mlruns").exists()

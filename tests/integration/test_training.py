@@ -27,8 +27,8 @@ SHIPPED = Predictor.load(PRETRAINED)
 
 
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
-    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+def uri(tmp_path: Path, new_store: Callable[[Path], str]) -> str:
+    uri = new_store(tmp_path)
     Store(uri).log(own_runs("H200", 0.6))
     return uri
 
