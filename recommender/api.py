@@ -7,7 +7,7 @@ from typing import Any
 from autotune.schema.record import RunRecord
 from autotune.schema.workload import MeasurePolicy, Slo, Workload
 from autotune.store.location import default_uri
-from autotune.views.notebook import notebook_html
+from autotune.views.pages.document import notebook_html
 from recommender.commands.recommend import advise
 from recommender.confirmation.result import Confirmation
 from recommender.recommendation.objectives import gather_prices

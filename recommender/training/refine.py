@@ -19,7 +19,7 @@ from autotune.catalog.models import catalogue_names
 from autotune.errors import SurrogateError
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import OWN_SOURCE
+from autotune.schema.validation import OWN_SOURCE
 from recommender.features.efficiency import CLASSES, classes_of
 from recommender.features.encode import FEATURE_NAMES, encode_features
 from recommender.features.table import Array, ConfigurationTable, collect

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import OWN_SOURCE
+from autotune.schema.validation import OWN_SOURCE
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from recommender.training.promotion import fight
 from recommender.training.refine import refine
