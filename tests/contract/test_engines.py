@@ -32,13 +32,10 @@ SHORT = Workload(input_len=24, output_len=8)
 KNOBS: Mapping[str, Mapping[str, Knob]] = {"vllm": {"enforce_eager": True}, "hf": {}}
 
 
-HF, VLLM = pytest.mark.xdist_group("hf"), pytest.mark.xdist_group("vllm")
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param("hf", marks=HF), pytest.param("vllm", marks=VLLM)]
-)
+@pytest.fixture(scope="module", params=["hf", "vllm"])
 def engine(request: pytest.FixtureRequest) -> str:
     if engine_version(request.param) is None:
         pytest.skip(f"{request.param} is not installed here")
@@ -271,7 +268,6 @@ def run_once(config: EngineConfig, folder: Path, workload: Workload = SHORT) -> 
     return row
 
 
-@HF
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "knobs",
@@ -296,7 +292,6 @@ def test_hugging_face_runs_in_every_way_its_users_run_it(
     assert row["peak_memory_gb"] < 8
 
 
-@VLLM
 @pytest.mark.slow
 def test_vllm_shares_layers_between_ranks(demo_model: Path, cpu: str, folder: Path) -> None:
     if engine_version("vllm") is None:

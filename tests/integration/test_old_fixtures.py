@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.old_fixtures import FIXTURES, answer, questions, recommendation, restore
-from tests.shop import Ran, Shop
+from tests.support.workspace import Ran, Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -19,17 +19,17 @@ COMPUTED = ("explain", "confirm", "ledger", "recommend", "recommend-target")
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A folder as 5547df1 left it."""
-    shop = Shop(tmp_path_factory.mktemp("old"))
-    restore(shop.folder)
-    return shop
+    workspace = Workspace(tmp_path_factory.mktemp("old"))
+    restore(workspace.folder)
+    return workspace
 
 
 @pytest.fixture(scope="module")
-def answers(shop: Shop) -> dict[str, Ran]:
+def answers(workspace: Workspace) -> dict[str, Ran]:
     """What is answered today, each question asked once and in order."""
-    ran = {name: shop(*arguments) for name, arguments in questions().items()}
+    ran = {name: workspace(*arguments) for name, arguments in questions().items()}
     for name, one in ran.items():
         assert one.code == 0, f"{name}: {one.err}"
         assert "Traceback" not in one.err
@@ -58,28 +58,28 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (row["run_key"], row["started_at"]))
 
 
-def test_a_journal_goes_into_a_fresh_store_as_it_is(shop: Shop, answers: dict[str, Ran]) -> None:
+def test_a_journal_goes_into_a_fresh_store_as_it_is(workspace: Workspace, answers: dict[str, Ran]) -> None:
     assert answers["import"].json()["logged"] == len(rows(FIXTURES / "study.jsonl"))
     # The run that failed is of the same configuration as one of these.
-    found = {(row["run_key"], row["started_at"]): row for row in rows(shop.folder / "fresh.jsonl")}
+    found = {(row["run_key"], row["started_at"]): row for row in rows(workspace.folder / "fresh.jsonl")}
     for old in rows(FIXTURES / "study.jsonl"):
         assert_holds(found[old["run_key"], old["started_at"]], old)
 
 
 def test_importing_it_again_adds_nothing_and_an_export_only_what_is_new(
-    shop: Shop, answers: dict[str, Ran]
+    workspace: Workspace, answers: dict[str, Ran]
 ) -> None:
     made = answers["import-again"].json()
     assert_holds(made, answer("import-again"))
     n_study, n_all = len(rows(FIXTURES / "study.jsonl")), len(rows(FIXTURES / "runs.jsonl"))
     assert [file["good"] for file in made["files"]] == [n_study, n_all]
     assert made["logged"] == n_all - n_study
-    assert_holds(rows(shop.folder / "fresh.jsonl"), rows(FIXTURES / "runs.jsonl"))
+    assert_holds(rows(workspace.folder / "fresh.jsonl"), rows(FIXTURES / "runs.jsonl"))
 
 
-def test_a_store_has_the_same_runs(shop: Shop, answers: dict[str, Ran]) -> None:
+def test_a_store_has_the_same_runs(workspace: Workspace, answers: dict[str, Ran]) -> None:
     assert_holds(answers["export"].json(), answer("export"))
-    assert_holds(rows(shop.folder / "out.jsonl"), rows(FIXTURES / "runs.jsonl"))
+    assert_holds(rows(workspace.folder / "out.jsonl"), rows(FIXTURES / "runs.jsonl"))
 
 
 @pytest.mark.parametrize("name", COMPUTED)
@@ -98,19 +98,19 @@ def test_a_document_is_recommended_as_it_was(answers: dict[str, Ran]) -> None:
 
 
 def test_reports_are_written_of_a_document_and_of_a_study(
-    shop: Shop, answers: dict[str, Ran]
+    workspace: Workspace, answers: dict[str, Ran]
 ) -> None:
     best = json.loads(recommendation().read_text())["best"]
-    told = (shop.folder / answers["report"].json()["markdown"]).read_text()
+    told = (workspace.folder / answers["report"].json()["markdown"]).read_text()
     assert f"{best['output_throughput']:,.0f}" in told
     assert "Winner after 3 runs" in told
-    study = (shop.folder / answers["report-study"].json()["markdown"]).read_text()
+    study = (workspace.folder / answers["report-study"].json()["markdown"]).read_text()
     for row in rows(FIXTURES / "study.jsonl"):
         assert f"{row['output_throughput']:,.1f}" in study
 
 
 def test_its_champion_is_in_force_until_it_is_taken_back(
-    shop: Shop, answers: dict[str, Ran]
+    workspace: Workspace, answers: dict[str, Ran]
 ) -> None:
     assert_holds(answers["rollback"].json(), answer("rollback"))
-    assert not (shop.folder / "mlruns" / "champion").exists()
+    assert not (workspace.folder / "mlruns" / "champion").exists()

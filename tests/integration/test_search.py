@@ -11,7 +11,6 @@ from autotune.store.tracking.layout import KIND
 from tests.integration.conftest import Ran, Workspace
 from tests.support.lightly import Bench
 
-pytestmark = pytest.mark.spread
 LENGTHS = ("--input-len", 16, "--output-len", 4, "--time-budget", 0.2)
 
 

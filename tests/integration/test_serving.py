@@ -21,7 +21,6 @@ from tests.support.passes import on_first_pass
 
 pytestmark = [
     pytest.mark.engine,
-    pytest.mark.xdist_group("vllm"),
     pytest.mark.slow,
     pytest.mark.skipif(engine_version("vllm") is None, reason="vLLM is not installed"),
 ]

@@ -61,10 +61,15 @@ class Workspace:
 
 
 def run_here(folder: Path, *arguments: object, environment: Mapping[str, str]) -> Ran:
-    """Run ``autotune`` in this process, in a folder and with additions to the environment."""
-    runner = CliRunner(env={"MLFLOW_TRACKING_URI": None, **environment})
+    """Run ``autotune`` in this process, in a folder and with additions to the environment.
+
+    Its default store is named by its whole path: MLflow keeps stores open by their addresses, and
+    one that begins at the current folder is another's in the next folder.
+    """
+    store = f"sqlite:///{folder}/mlruns/mlflow.db"
+    runner = CliRunner(env={"MLFLOW_TRACKING_URI": store, **environment})
     with contextlib.chdir(folder):
-        done = runner.invoke(main, [str(argument) for argument in arguments])
+        done = runner.invoke(main, [str(argument) for argument in arguments], prog_name="autotune")
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return Ran(done.exit_code, done.stdout, done.stderr)

@@ -42,15 +42,14 @@ class RecordedHost:
     def run(self, trial: Trial, start: Start) -> RunRecord:
         """Return the run."""
         self.started_for.append(start.max_batch_size)
-        batch_size = trial.batch_size
         place = {
-            "batch_size": batch_size,
+            "batch_size": trial.batch_size,
             "input_len": trial.workload.input_len,
             "output_len": trial.workload.output_len,
         }
         if start.max_batch_size > self._most:
             return record(status="out_of_memory", output_throughput=None, **place)
-        return record(output_throughput=50.0 * batch_size**0.8, engine_start_s=60.0, **place)
+        return record(output_throughput=50.0 * trial.batch_size**0.8, engine_start_s=60.0, **place)
 
 
 def device(advice: Recommendation, host: RecordedHost) -> LocalDevice:

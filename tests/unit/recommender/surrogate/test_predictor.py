@@ -21,6 +21,7 @@ from recommender.training.fit import fit
 from tests.support.landscapes import synthetic_runs
 
 RUNS = synthetic_runs()
+SHIPPED = Predictor.load(PRETRAINED)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def fitted():
 
 @pytest.fixture(scope="module")
 def shipped():
-    return Predictor.load(PRETRAINED)
+    return SHIPPED
 
 
 def _ask(**changes):
@@ -150,7 +151,7 @@ def test_damaged_constants_are_refused(tmp_path, fitted, damage):
 def test_any_catalogue_pair_gets_a_finite_answer(model, gpu, n, batch, engine, mode, length):
     asked = _ask(model=model, gpu=gpu, n_gpus=n, batch_size=batch, engine=engine, mode=mode)
     asked = replace(asked, input_len=length, output_len=length)
-    [prediction] = Predictor.load(PRETRAINED).predict([asked])
+    [prediction] = SHIPPED.predict([asked])
     _check(prediction)
 
 
