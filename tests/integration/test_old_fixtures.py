@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.old_fixtures import FIXTURES, answer, questions, recommendation, restore
+from tests.support.old_fixtures import FIXTURES, answer, questions, recommendation, restore
 from tests.support.workspace import Ran, Workspace
 
 pytestmark = pytest.mark.slow
@@ -58,10 +58,14 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (row["run_key"], row["started_at"]))
 
 
-def test_a_journal_goes_into_a_fresh_store_as_it_is(workspace: Workspace, answers: dict[str, Ran]) -> None:
+def test_a_journal_goes_into_a_fresh_store_as_it_is(
+    workspace: Workspace, answers: dict[str, Ran]
+) -> None:
     assert answers["import"].json()["logged"] == len(rows(FIXTURES / "study.jsonl"))
     # The run that failed is of the same configuration as one of these.
-    found = {(row["run_key"], row["started_at"]): row for row in rows(workspace.folder / "fresh.jsonl")}
+    found = {
+        (row["run_key"], row["started_at"]): row for row in rows(workspace.folder / "fresh.jsonl")
+    }
     for old in rows(FIXTURES / "study.jsonl"):
         assert_holds(found[old["run_key"], old["started_at"]], old)
 

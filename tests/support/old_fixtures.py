@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-FIXTURES = Path(__file__).parent / "fixtures" / "5547df1"
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "5547df1"
 
 
 def recommendation() -> Path:
