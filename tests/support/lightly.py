@@ -73,8 +73,12 @@ class Bench:
 
     def start(self, *arguments: object, **environment: str) -> "subprocess.Popen[str]":
         """Start ``autotune run`` on the journal."""
+        return self.begin(*self._run(arguments), **environment)
+
+    def begin(self, *arguments: object, **environment: str) -> "subprocess.Popen[str]":
+        """Start any command of ``autotune`` there."""
         return subprocess.Popen(
-            [str(AUTOTUNE), *map(str, self._run(arguments))],
+            [str(AUTOTUNE), *map(str, arguments)],
             cwd=self.folder,
             env=light_environment(**(self.environment | environment)),
             stdout=subprocess.PIPE,
