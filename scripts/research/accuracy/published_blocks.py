@@ -147,9 +147,9 @@ def bounds(results: Results) -> str:
 def cells(results: Results) -> str:
     """Three cells of a landscape."""
     found = results.figures("cells")
+    n = f" of {counted(int(found['landscapes']), 'landscape')}" if "landscapes" in found else ""
     return paragraph(
         "Three measured cells of a GPU count (two ends of one workload, the middle of another) "
-        f"tell the rest of its landscape to {percent(found['ape_median'])} (median of "
-        f"{counted(int(found['landscapes']), 'landscape')}, vLLM; `scripts/evaluate_cells.py "
-        "TABLE`)."
+        f"tell the rest of its landscape to {percent(found['ape_median'])} (median{n}, vLLM; "
+        "`scripts/evaluate_cells.py TABLE`)."
     )
