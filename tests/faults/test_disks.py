@@ -8,7 +8,7 @@ import pytest
 from autotune.schema.codec import from_json_line
 from autotune.store.journal import read_journal
 from tests.faults.disks import filled, make_read_only, mounted
-from tests.faults.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
+from tests.support.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
 
 RECOMMEND = (
     *("recommend", "--model", "light-model", "--target-gpu", "H100", "--engine", "hf"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled
+from tests.support.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled
 
 GARBAGE = (
     "writes binary",

@@ -11,7 +11,7 @@ from autotune.errors import SurrogateError
 from autotune.store.journal import read_journal
 from recommender.surrogate.artifact import META_FILE, TREES_FILE, read_surrogate
 from recommender.surrogate.predictor import PRETRAINED, Predictor
-from tests.faults.lightly import Bench, assert_nothing_lost_or_doubled
+from tests.support.lightly import Bench, assert_nothing_lost_or_doubled
 
 
 def damage(path: Path, chance: random.Random) -> None:

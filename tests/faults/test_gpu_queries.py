@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.lightly import LIGHT, Bench, assert_nothing_lost_or_doubled
+from tests.support.lightly import LIGHT, Bench, assert_nothing_lost_or_doubled
+from tests.support.workspace import on_path
 
 QUERIES = (
     "nvmlInit",
@@ -70,7 +71,7 @@ def test_a_query_that_fails_ends_no_study_and_invents_no_reading(
     (tmp_path / "driver").mkdir()
     (tmp_path / "driver" / "pynvml.py").write_text(DRIVER)
     environment = {
-        "PYTHONPATH": f"{LIGHT}:{tmp_path / 'driver'}",
+        "PYTHONPATH": on_path(LIGHT, tmp_path / "driver"),
         "BROKEN_QUERY": query,
         "GPU_OF_TEST": f"{tmp_path.parent.name}-{tmp_path.name}",
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled
+from tests.support.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled
 
 SEEDS = range(50)
 
@@ -59,10 +59,35 @@ def test_what_is_killed_at_a_random_moment_loses_and_doubles_nothing(
     assert victims
     assert process.returncode == (0 if is_worker else -signal.SIGKILL)
     assert is_worker or len(before) < N_TRIALS
-    ended = bench.run()
+    ended = bench.run_here()
     assert ended.code == 0
     after = bench.records()
     assert after[: len(before)] == before
     assert_nothing_lost_or_doubled(after)
     # One crash is tried again, and this one does not come twice.
     assert {record.status for record in after} == {"completed"}
+    assert len({record.session_id for record in after}) == 1
+
+
+def test_a_study_killed_again_and_again_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    moments = random.Random()
+    bench = Bench(tmp_path).prepare()
+    known: list[str] = []
+    for _ in range(2):
+        with bench.start(LIGHT_ENGINE_PASS_S="0.02") as process:
+            assert process.stderr is not None
+            for _ in range(moments.randrange(2, 8)):
+                process.stderr.readline()
+            kill(process.pid)
+            process.communicate(timeout=60)
+        ids = [record.record_id for record in bench.records()]
+        assert ids[: len(known)] == known
+        known = ids
+    assert len(known) < N_TRIALS
+    ended = bench.run_here()
+    assert ended.code == 0
+    records = bench.records()
+    assert [record.record_id for record in records][: len(known)] == known
+    assert_nothing_lost_or_doubled(records)
+    assert {record.status for record in records} == {"completed"}
+    assert len({record.session_id for record in records}) == 1

@@ -1,7 +1,7 @@
 """Stores that refuse, hang, lose answers, are locked, or lose their writer half-way."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from autotune.schema.record import RunRecord
 from autotune.store.journal import read_journal
 from autotune.store.tracking.layout import RECORD_ID
 from autotune.store.tracking.store import EXPERIMENT, Store
-from tests.faults.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
+from tests.support.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
 from tests.support.records import record
 from tests.support.servers import MlflowServer, Proxy, mlflow_server, proxy
 
@@ -107,8 +107,10 @@ def test_answers_that_are_lost_double_nothing(
     assert {r.record_id: r for r in held} == {r.record_id: r for r in records}
 
 
-def test_a_writer_that_dies_half_way_through_a_run_is_completed_by_the_next(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+def test_a_writer_that_dies_half_way_through_a_run_is_completed_by_the_next(
+    tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
+    store = Store(new_store(tmp_path))
     records = [record(batch_size=size) for size in (1, 2, 3)]
     store.log(records[:1])
     # What a writer leaves that is killed between creating a run and filling it.
@@ -119,9 +121,10 @@ def test_a_writer_that_dies_half_way_through_a_run_is_completed_by_the_next(tmp_
     assert ids_in(store.uri, records) == sorted(r.record_id for r in records)
 
 
-def test_a_database_locked_by_another_writer_costs_the_study_nothing(tmp_path: Path) -> None:
-    bench = Bench(tmp_path).prepare()
-    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+def test_a_database_locked_by_another_writer_costs_the_study_nothing(
+    tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
+    bench, uri = Bench(tmp_path).prepare(), new_store(tmp_path)
     with bench.start("--tracking-uri", uri, LIGHT_ENGINE_PASS_S="0.05") as process:
         while not bench.records():
             assert process.poll() is None

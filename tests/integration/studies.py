@@ -1,6 +1,5 @@
-"""A small study on the demo model, run here or, as a program, in a process that can be killed."""
+"""A small study, run here."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,19 +72,3 @@ def run(spec: StudySpec, path: Path, follower: Follower) -> list[RunRecord]:
         with TrialRunner(settings, follower) as bench:
             study.run(bench, follower)
         return journal.records
-
-
-class Telling(Follower):
-    """Prints a line for each finished trial and each pass."""
-
-    def pass_finished(self, event: Mapping[str, Any]) -> None:
-        print("pass", flush=True)  # noqa: T201
-
-    def trial_finished(self, record: RunRecord) -> None:
-        print("trial", flush=True)  # noqa: T201
-
-
-if __name__ == "__main__":
-    lengths = (Workload(input_len=16, output_len=4), Workload(input_len=8, output_len=8))
-    spec = study_spec(Path(sys.argv[1]), batch_sizes=(1, 2, 3, 4, 5, 6), workloads=lengths)
-    run(spec, Path(sys.argv[2]), Telling())

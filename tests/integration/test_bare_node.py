@@ -8,12 +8,12 @@ import pytest
 from autotune.catalog.gpus import find_gpu
 from autotune.engines.knobs import engine_version
 from autotune.store.journal import read_journal
-from tests.support.workspace import Ran, Workspace
+from tests.support.workspace import Ran, Workspace, on_path
 
 pytestmark = pytest.mark.skipif(
     engine_version("hf") is None, reason="transformers is not installed"
 )
-BARE = str(Path(__file__).with_name("bare"))
+BARE = on_path(Path(__file__).with_name("bare"))
 ASKED = ("--engine", "hf", "--input-len", 16, "--output-len", 4)
 
 

@@ -1,6 +1,8 @@
 """``autotune confirm`` by replay: the certificate, where it is said and where it is logged."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +18,30 @@ from tests.support.records import record
 SIZES = [2**k for k in range(9)]
 
 
+@pytest.fixture(scope="module")
+def asked(new_store: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose store was asked once."""
+    folder = tmp_path_factory.mktemp("asked")
+    done = CliRunner().invoke(
+        main,
+        ["recommend", "--model", "meta-llama/Llama-3.1-8B", "--target-gpu", "H200",
+         "--source-gpu", "A100-80GB", "--max-gpus", "1", "--max-batch-size", "256", "--json",
+         "--tracking-uri", new_store(folder)],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    (folder / "answer.json").write_text(done.stdout)
+    return folder
+
+
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
+def uri(asked: Path, tmp_path: Path) -> str:
+    shutil.copytree(asked, tmp_path, dirs_exist_ok=True)
     return f"sqlite:///{tmp_path}/mlruns/mlflow.db"
 
 
 @pytest.fixture
 def answer(uri: str, tmp_path: Path) -> Path:
-    path = tmp_path / "answer.json"
-    done = CliRunner().invoke(
-        main,
-        ["recommend", "--model", "meta-llama/Llama-3.1-8B", "--target-gpu", "H200",
-         "--source-gpu", "A100-80GB", "--max-gpus", "1", "--max-batch-size", "256", "--json",
-         "--tracking-uri", uri],
-    )  # fmt: skip
-    assert done.exit_code == 0, done.output
-    path.write_text(done.stdout)
-    return path
+    return tmp_path / "answer.json"
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from autotune.engines.knobs import engine_version
 from autotune.schema.codec import to_json_line
 from tests.integration.conftest import Ran, Workspace
 from tests.support.records import record
+from tests.support.workspace import on_path
 
 Write = Callable[[str, str], Path]
 
@@ -74,13 +75,13 @@ USAGE = [
 def test_wrong_usage_is_exit_2(
     workspace: Workspace, arguments: list[str], words: list[str]
 ) -> None:
-    assert_refused(workspace(*arguments), 2, *words)
+    assert_refused(workspace.here(*arguments), 2, *words)
     assert not (workspace.folder / "mlruns").exists()
 
 
 @pytest.mark.skipif(engine_version("vllm") is None, reason="vLLM is not installed")
 def test_an_unknown_vllm_knob_is_refused_by_the_installed_vllm(workspace: Workspace) -> None:
-    ran = workspace("run", "--model", "Llama-3.1-8B", "--set", "enforce_eagr=true")
+    ran = workspace.here("run", "--model", "Llama-3.1-8B", "--set", "enforce_eagr=true")
     assert_refused(ran, 2, "enforce_eagr", "enforce_eager")
     assert not (workspace.folder / "mlruns").exists()
 
@@ -98,8 +99,13 @@ def test_an_unknown_vllm_knob_is_refused_by_the_installed_vllm(workspace: Worksp
 def test_a_bad_study_file_is_exit_2(
     workspace: Workspace, write: Write, text: str, words: list[str]
 ) -> None:
-    assert_refused(workspace("run", write("study.yaml", text)), 2, *words)
+    assert_refused(workspace.here("run", write("study.yaml", text)), 2, *words)
     assert not (workspace.folder / "mlruns").exists()
+
+
+def test_the_process_has_the_exit_code_and_the_sentence_too(workspace: Workspace) -> None:
+    arguments, words = USAGE[0]
+    assert_refused(workspace(*arguments), 2, *words)
 
 
 def test_a_target_on_which_nothing_fits_is_exit_1(workspace: Workspace) -> None:
@@ -108,7 +114,9 @@ def test_a_target_on_which_nothing_fits_is_exit_1(workspace: Workspace) -> None:
 
 
 def test_limits_that_nothing_meets_are_exit_1_and_name_the_nearest(workspace: Workspace) -> None:
-    assert_refused(workspace(*ASK, "--max-ttft-ms", "5"), 1, "TTFT", "the nearest", "over 5 ms")
+    assert_refused(
+        workspace.here(*ASK, "--max-ttft-ms", "5"), 1, "TTFT", "the nearest", "over 5 ms"
+    )
     assert not (workspace.folder / "mlruns").exists()
 
 
@@ -124,26 +132,27 @@ def test_limits_that_nothing_meets_are_exit_1_and_name_the_nearest(workspace: Wo
 def test_an_import_without_a_good_row_writes_nothing(
     workspace: Workspace, write: Write, name: str, text: str, code: int, words: list[str]
 ) -> None:
-    ran = workspace("import", write(name, text))
+    ran = workspace.here("import", write(name, text))
     assert_refused(ran, code, name, *words)
     assert not (workspace.folder / "mlruns").exists()
 
 
 def test_good_rows_of_a_bad_file_go_in_and_bad_rows_are_set_aside(
-    workspace: Workspace, write: Write
+    workspace: Workspace, write: Write, new_store: Callable[[Path], str]
 ) -> None:
+    new_store(workspace.folder)
     rows = [record(), record(batch_size=16)]
     lines = [to_json_line(row) for row in rows]
     negative = json.loads(lines[0]) | {"output_throughput": -5.0, "batch_size": 64}
     del negative["run_key"]
     path = write("mixed.jsonl", "\n".join([*lines, json.dumps(negative), lines[0][:30]]))
-    first = workspace("import", path)
+    first = workspace.here("import", path)
     assert first.code == 1
     assert "line 3: output_throughput=-5.0" in first.out
     assert "2 runs logged" in first.out
     rejected = (workspace.folder / "mixed.jsonl.rejected.jsonl").read_text().splitlines()
     assert [json.loads(line)["line"] for line in rejected] == [3, 4]
-    assert "0 runs logged, 2 known" in workspace("import", path).out
+    assert "0 runs logged, 2 known" in workspace.here("import", path).out
 
 
 def test_a_store_that_cannot_be_opened_is_exit_1_and_keeps_the_recommendation(
@@ -151,7 +160,7 @@ def test_a_store_that_cannot_be_opened_is_exit_1_and_keeps_the_recommendation(
 ) -> None:
     (workspace.folder / "mlruns").mkdir()
     (workspace.folder / "mlruns" / "mlflow.db").write_text("not a database" * 100)
-    ran = workspace("train")
+    ran = workspace.here("train")
     assert_refused(ran, 1, "mlflow.db")
 
 
@@ -164,6 +173,6 @@ def test_vllm_not_installed_is_exit_1_and_says_what_to_install(workspace: Worksp
         "found = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name == 'vllm' else found(name, *a)\n"
     )
-    ran = workspace("run", "--model", "Llama-3.1-8B", "--engine", "vllm", PYTHONPATH=str(hide))
+    ran = workspace("run", "--model", "Llama-3.1-8B", "--engine", "vllm", PYTHONPATH=on_path(hide))
     assert_refused(ran, 1, "vllm", "install")
     assert not (workspace.folder / "mlruns").exists()

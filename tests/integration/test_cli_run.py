@@ -3,33 +3,52 @@
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from autotune.engines.knobs import engine_version
 from autotune.store.journal import read_journal
-from tests.integration.conftest import AUTOTUNE, Workspace
+from autotune.store.tracking.store import Store
+from tests.support.lightly import Bench, light_environment
+from tests.support.workspace import AUTOTUNE, Ran, Workspace, clean_environment
 
-RUN = (
-    *("run", "--model", "demo-model", "--engine", "hf", "--batch-sizes", "1:8"),
-    *("--input-len", "32", "--output-len", "16", "--time-budget", "1"),
-    "--exhaustive",
-)
+needs_hf = pytest.mark.skipif(engine_version("hf") is None, reason="transformers is not installed")
+REAL, LIGHTLY = "demo-model", "light-model"
 
 
 @pytest.fixture(scope="module")
-def model_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace(tmp_path_factory.mktemp("run"))
-    assert workspace("demo", "--model-only", "demo-model").code == 0
-    return workspace
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A folder with two models: one for the real engine, one for the light one."""
+    bench = Bench(tmp_path_factory.mktemp("run")).prepare()
+    assert Workspace(bench.folder).here("demo", "--model-only", REAL).code == 0
+    return bench
+
+
+def run_of(model: str) -> tuple[str, ...]:
+    return (
+        *("run", "--model", model, "--engine", "hf", "--batch-sizes", "1:8"),
+        *("--input-len", "32", "--output-len", "16", "--time-budget", "1"),
+        "--exhaustive",
+    )
+
+
+def run(bench: Bench, model: str, *options: str, **environment: str) -> Ran:
+    """Run a study with the engine that a model is for."""
+    asked = (*run_of(model), *options)
+    if model == LIGHTLY:
+        return bench.here(*asked, **environment)
+    return Workspace(bench.folder).here(*asked, **environment)
 
 
 def _interrupt_after_first_record(
-    workspace: Workspace, journal: Path, number: int, *, times: int = 1
+    bench: Bench, model: str, journal: Path, number: int, *, times: int = 1
 ) -> tuple[int, str]:
     process = subprocess.Popen(
-        [str(AUTOTUNE), *RUN, "--journal", journal.name],
-        cwd=workspace.folder,
+        [str(AUTOTUNE), *run_of(model), "--journal", journal.name],
+        cwd=bench.folder,
+        env=light_environment() if model == LIGHTLY else clean_environment(),
         stderr=subprocess.PIPE,
         text=True,
         # A shell that runs its tests in the background has SIGINT ignored, and children inherit it.
@@ -47,63 +66,60 @@ def _interrupt_after_first_record(
     return process.returncode, err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "model"),
+    [pytest.param(signal.SIGINT, REAL, marks=needs_hf), (signal.SIGTERM, LIGHTLY)],
+)
 def test_an_interrupt_ends_cleanly_and_resume_repeats_nothing(
-    model_workspace: Workspace, number: signal.Signals
+    bench: Bench, number: signal.Signals, model: str
 ) -> None:
-    journal = model_workspace.folder / f"{number.name}.jsonl"
-    code, err = _interrupt_after_first_record(model_workspace, journal, number)
+    journal = bench.folder / f"{number.name}.jsonl"
+    code, err = _interrupt_after_first_record(bench, model, journal, number)
     assert code == 130
     assert "Traceback" not in err
     before = read_journal(journal)
     assert 1 <= len(before) < 4
-    assert not _workers(model_workspace)
+    assert not _workers(bench)
 
-    refused = model_workspace(*RUN, "--journal", journal.name)
+    refused = run(bench, model, "--journal", journal.name)
     assert refused.code == 1
     assert "--resume" in refused.err
 
-    resumed = model_workspace(*RUN, "--journal", journal.name, "--resume")
+    resumed = run(bench, model, "--journal", journal.name, "--resume")
     assert resumed.code == 0, resumed.err
     after = read_journal(journal)
     assert after[: len(before)] == before
     assert [r.batch_size for r in after] == [8, 1, 2, 4]
     assert len({r.session_id for r in after}) == 1
     assert "in the journal already" in resumed.err
-    assert not (model_workspace.folder / "mlruns").exists()
+    assert not (bench.folder / "mlruns").exists()
 
-    nothing = model_workspace(*RUN, "--journal", journal.name, "--resume")
+    nothing = run(bench, model, "--journal", journal.name, "--resume")
     assert nothing.code == 0
     assert read_journal(journal) == after
 
 
-def test_a_second_ctrl_c_while_it_ends_leaves_nothing_behind_either(
-    model_workspace: Workspace,
-) -> None:
-    journal = model_workspace.folder / "twice.jsonl"
-    code, err = _interrupt_after_first_record(model_workspace, journal, signal.SIGINT, times=2)
+def test_a_second_ctrl_c_while_it_ends_leaves_nothing_behind_either(bench: Bench) -> None:
+    journal = bench.folder / "twice.jsonl"
+    code, err = _interrupt_after_first_record(bench, LIGHTLY, journal, signal.SIGINT, times=2)
     assert code == 130
     assert "Traceback" not in err
     assert read_journal(journal)
-    deadline = time.monotonic() + 20
-    while _workers(model_workspace) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while _workers(bench) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not _workers(model_workspace)
+    assert not _workers(bench)
 
 
-def test_json_holds_every_record(model_workspace: Workspace) -> None:
-    ran = model_workspace(
-        *RUN[:6], "1", "--input-len", "32", "--output-len", "16", "--time-budget", "1", "--json"
-    )
-    assert ran.code == 0, ran.err
-    (row,) = ran.json()
-    assert row["batch_size"] == 1
-    assert row["output_throughput"] > 0
-    assert (model_workspace.folder / "mlruns" / "mlflow.db").exists()
-
-
-def test_a_stream_of_code_prompts_says_so_in_its_record(model_workspace: Workspace) -> None:
-    ran = model_workspace(
+@needs_hf
+def test_a_stream_of_code_prompts_says_so_in_its_record_and_in_json(
+    bench: Bench, new_store: Callable[[Path], str]
+) -> None:
+    """The real engine counts what each request wanted; the store is the default one."""
+    folder = bench.folder / "stream"
+    new_store(folder)
+    (folder / "demo-model").symlink_to(bench.folder / "demo-model")
+    ran = Workspace(folder).here(
         *("run", "--model", "demo-model", "--engine", "hf", "--batch-sizes", "2", "--mode"),
         *("stream", "--dataset-name", "code_completion", "--output-len", "4", "--num-prompts", "4"),
         *("--time-budget", "1", "--max-ttft-ms", "60000", "--json"),
@@ -115,20 +131,23 @@ def test_a_stream_of_code_prompts_says_so_in_its_record(model_workspace: Workspa
     assert row["environment"]["mean_input_tokens"] == 190
     assert row["environment"]["slo"] == {"max_ttft_ms": 60000, "max_tpot_ms": None}
     assert row["request_goodput"] == pytest.approx(row["request_throughput"], rel=0.2)
+    assert row["output_throughput"] > 0
     assert "batch 2 · 190/4 stream dataset_name=code_completion" in ran.err
+    assert [r.batch_size for r in Store(Workspace(folder).uri).read()] == [2]
 
 
-def test_a_run_that_hangs_is_timed_out_and_tried_once_more(model_workspace: Workspace) -> None:
-    ran = model_workspace(
-        *("run", "--model", "demo-model", "--engine", "hf", "--batch-sizes", "1", "--input-len"),
-        *("16", "--output-len", "1000", "--stall-timeout", "0.2", "--json"),
+def test_a_run_that_hangs_is_timed_out_and_tried_once_more(bench: Bench) -> None:
+    ran = bench.here(
+        *("run", "--model", LIGHTLY, "--engine", "hf", "--batch-sizes", "2", "--input-len", "16"),
+        *("--output-len", "16", "--stall-timeout", "0.2", "--journal", "hangs.jsonl", "--json"),
+        LIGHT_ENGINE_FAULT="hangs",
     )
     assert ran.code == 1
     (row,) = ran.json()
     assert row["status"] == "timed_out"
     assert "no progress for 0.2 s" in row["notes"]
     assert ran.err.count("starting hf") == 2
-    assert not _workers(model_workspace)
+    assert not _workers(bench)
 
 
 @pytest.mark.parametrize(
@@ -146,16 +165,16 @@ def test_a_run_that_hangs_is_timed_out_and_tried_once_more(model_workspace: Work
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_an_engine_starts(
-    model_workspace: Workspace, options: tuple[str, ...], says: str
+    bench: Bench, options: tuple[str, ...], says: str
 ) -> None:
-    ran = model_workspace("run", "--model", "demo-model", "--engine", "hf", *options)
+    ran = Workspace(bench.folder).here("run", "--model", REAL, "--engine", "hf", *options)
     assert ran.code == 2, ran.err
     assert says in ran.err
     assert "starting" not in ran.err
 
 
-def _workers(workspace: Workspace) -> list[str]:
-    """Return the command lines of engine workers that were started in the workspace's folder."""
+def _workers(bench: Bench) -> list[str]:
+    """Return the command lines of engine workers that were started in the folder."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -165,6 +184,6 @@ def _workers(workspace: Workspace) -> list[str]:
             folder = str((entry / "cwd").readlink())
         except OSError:
             continue
-        if "autotune.runner.worker" in command and folder == str(workspace.folder):
+        if "autotune.runner.worker" in command and folder == str(bench.folder):
             found.append(command)
     return found

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from autotune.store.tracking.store import EXPERIMENT, Store
 from recommender.training.registry import MODEL_NAME
 from tests.integration.conftest import AUTOTUNE, Ran, Workspace
 
+pytestmark = pytest.mark.engine
 Demo = tuple[Workspace, Ran]
 MODEL = "mlruns/autotune-demo-llama"
 ENGINES = tuple(e for e in ("vllm", "hf") if engine_version(e) is not None)
@@ -96,8 +98,8 @@ def test_confirmatory_runs_are_below_their_confirmation(demo: Demo) -> None:
 
 def test_a_second_recommendation_uses_the_own_runs_from_the_cache(demo: Demo) -> None:
     workspace, _ = demo
-    here = json.loads(workspace("gpus", "--json").out)[-1]["name"]
-    ran = workspace(
+    here = json.loads(workspace.here("gpus", "--json").out)[-1]["name"]
+    ran = workspace.here(
         *("recommend", "--model", MODEL, "--target-gpu", here, "--max-gpus", "1"),
         *("--input-len", "64", "--output-len", "32", "--max-batch-size", "16", "--json"),
         *("--engine", ENGINES[0]),
@@ -111,17 +113,20 @@ def test_a_second_recommendation_uses_the_own_runs_from_the_cache(demo: Demo) ->
 def test_a_journal_imported_twice_adds_nothing(demo: Demo) -> None:
     workspace, _ = demo
     journal = sorted((workspace.folder / "mlruns" / "journals").glob("*.jsonl"))[0]
-    assert "0 runs logged" in workspace("import", journal).out
+    assert "0 runs logged" in workspace.here("import", journal).out
 
 
-def test_an_export_holds_every_run_and_another_store_takes_it(demo: Demo, tmp_path: Path) -> None:
+def test_an_export_holds_every_run_and_another_store_takes_it(
+    demo: Demo, tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
+    new_store(tmp_path)
     workspace, _ = demo
     count = len(Store(workspace.uri).read())
     for name in ("runs.jsonl", "runs.csv"):
-        assert f"{count} runs written" in workspace("export", tmp_path / name).out
+        assert f"{count} runs written" in workspace.here("export", tmp_path / name).out
     other = Workspace(tmp_path)
-    assert f"{count} runs logged" in other("import", "runs.jsonl").out
-    assert "0 runs logged" in other("import", "runs.csv").out
+    assert f"{count} runs logged" in other.here("import", "runs.jsonl").out
+    assert "0 runs logged" in other.here("import", "runs.csv").out
     assert sorted(r.record_id for r in Store(other.uri).read()) == sorted(
         r.record_id for r in Store(workspace.uri).read()
     )
@@ -129,16 +134,16 @@ def test_an_export_holds_every_run_and_another_store_takes_it(demo: Demo, tmp_pa
 
 def test_a_recommendation_is_confirmed_by_replay(demo: Demo, tmp_path: Path) -> None:
     workspace, _ = demo
-    workspace("export", tmp_path / "runs.jsonl")
+    workspace.here("export", tmp_path / "runs.jsonl")
     fresh = Workspace(tmp_path)
     shutil.copytree(workspace.folder / MODEL, tmp_path / "autotune-demo-llama")
-    here = json.loads(workspace("gpus", "--json").out)[-1]["name"]
-    asked = fresh(
+    here = json.loads(workspace.here("gpus", "--json").out)[-1]["name"]
+    asked = fresh.here(
         *("recommend", "--model", "autotune-demo-llama", "--target-gpu", here, "--json"),
         *("--input-len", "64", "--output-len", "32", "--max-gpus", "1", "--engine", ENGINES[0]),
     )
     (tmp_path / "answer.json").write_text(asked.out)
-    ran = fresh("confirm", "answer.json", "--replay", "runs.jsonl", "--json")
+    ran = fresh.here("confirm", "answer.json", "--replay", "runs.jsonl", "--json")
     assert ran.code == 0, ran.err
     confirmation = ran.json()
     assert len(confirmation["runs"]) == 3
@@ -151,9 +156,9 @@ def test_predict_keeps_the_order_and_never_fails_on_a_whole_record(
     demo: Demo, tmp_path: Path
 ) -> None:
     workspace, _ = demo
-    workspace("export", tmp_path / "runs.jsonl")
+    workspace.here("export", tmp_path / "runs.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]
-    ran = workspace("predict", tmp_path / "runs.jsonl", "--json")
+    ran = workspace.here("predict", tmp_path / "runs.jsonl", "--json")
     answers = [json.loads(line) for line in ran.out.splitlines()]
     assert [a["batch_size"] for a in answers] == [r["batch_size"] for r in rows]
     for answer in answers:
@@ -163,7 +168,7 @@ def test_predict_keeps_the_order_and_never_fails_on_a_whole_record(
 
 def test_evaluate_runs_on_the_store_or_says_what_it_needs(demo: Demo) -> None:
     workspace, _ = demo
-    ran = workspace("evaluate", "--protocol", "migration")
+    ran = workspace.here("evaluate", "--protocol", "migration")
     assert ran.code == 1
     assert "two GPUs" in ran.err
 

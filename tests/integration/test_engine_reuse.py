@@ -23,6 +23,8 @@ from autotune.schema.engine_config import EngineConfig
 from autotune.schema.workload import MeasurePolicy, Workload
 
 pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.engine,
     pytest.mark.slow,
     pytest.mark.skipif(engine_version("vllm") is None, reason="vLLM is not installed"),
 ]

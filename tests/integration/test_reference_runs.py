@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,12 @@ def write(path: Path, rows: list[RunRecord]) -> None:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout with two journals."""
+def checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_store: Callable[..., str]
+) -> Path:
+    """A checkout with two journals, and an empty database where its default store is."""
     folder = tmp_path / "checkout"
+    new_store(folder)
     write(folder / "mlruns" / "reference" / "h200.jsonl", RUNS)
     write(folder / "mlruns" / "reference" / "modes" / "served.jsonl", SERVED)
     monkeypatch.setattr(reference_runs, "CHECKOUT", folder)
@@ -88,8 +92,10 @@ def test_runs_that_were_imported_before_are_not_doubled(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["elsewhere/mlflow.db", "mlruns/other.db"])
-def test_no_other_store_is_given_any(checkout: Path, name: str) -> None:
-    assert Store(f"sqlite:///{checkout}/{name}").read() == []
+def test_no_other_store_is_given_any(
+    checkout: Path, name: str, new_store: Callable[..., str]
+) -> None:
+    assert Store(new_store(checkout, name)).read() == []
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """``autotune report`` on a real store."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,8 @@ RUNS = [
 
 
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
-    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+def uri(tmp_path: Path, new_store: Callable[[Path], str]) -> str:
+    uri = new_store(tmp_path)
     Store(uri).log(RUNS)
     return uri
 
@@ -61,8 +62,10 @@ def test_an_unknown_study_is_a_usage_error(uri: str) -> None:
     assert HERE in done.output
 
 
-def test_a_store_of_many_landscapes_is_reported_whole(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+def test_a_store_of_many_landscapes_is_reported_whole(
+    tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
+    uri = new_store(tmp_path)
     many = [
         record(batch_size=b, output_len=64 + k, output_throughput=10.0 * b)
         for k in range(MOST_PANELS + 3)

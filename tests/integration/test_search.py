@@ -1,45 +1,39 @@
-"""`autotune run` with each strategy, with limits and a kept configuration, on a real engine."""
+"""`autotune run` with each strategy, with limits and a kept configuration, on the light engine."""
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
-from autotune.engines.knobs import engine_version
 from autotune.schema.record import RunRecord
-from autotune.store.journal import read_journal
 from autotune.store.tracking.layout import KIND
 from tests.integration.conftest import Ran, Workspace
+from tests.support.lightly import Bench
 
-pytestmark = pytest.mark.skipif(
-    engine_version("hf") is None, reason="transformers is not installed"
-)
 LENGTHS = ("--input-len", 16, "--output-len", 4, "--time-budget", 0.2)
 
 
 @pytest.fixture
-def model(demo_model: Path, workspace: Workspace) -> Workspace:
-    (workspace.folder / "model").symlink_to(demo_model)
-    return workspace
+def bench(workspace: Workspace) -> Bench:
+    return Bench(workspace.folder).prepare()
 
 
-def run(workspace: Workspace, *options: Any) -> tuple[Ran, list[RunRecord]]:
-    """Run a study in the workspace; return what it said and its journal."""
-    journal = "j.jsonl"
-    ran = workspace(
-        *("run", "--model", "model", "--engine", "hf", *LENGTHS, "--journal", journal, *options)
+def run(bench: Bench, *options: Any) -> tuple[Ran, list[RunRecord]]:
+    """Run a study in the folder; return what it said and its journal."""
+    ran = bench.here(
+        *("run", "--model", "light-model", "--engine", "hf", *LENGTHS),
+        *("--journal", bench.journal.name, *options),
     )
-    path = workspace.folder / journal
-    return ran, read_journal(path) if path.exists() else []
+    return ran, bench.records()
 
 
 @pytest.mark.parametrize("strategy", ["random", "tpe", "surrogate"])
 def test_a_search_measures_the_default_first_and_stays_within_its_trials(
-    model: Workspace, strategy: str
+    bench: Bench, strategy: str
 ) -> None:
     options = ("--strategy", strategy, "--batch-sizes", "2:16", "--max-trials", 3, "--seed", 7)
-    ran, records = run(model, *options)
+    ran, records = run(bench, *options)
     assert ran.code == 0, ran.err
     assert [(r.batch_size, r.purpose) for r in records[:1]] == [(1, "baseline")]
     assert {r.purpose for r in records[1:]} == {"search"}
@@ -53,27 +47,27 @@ def test_a_search_measures_the_default_first_and_stays_within_its_trials(
     assert ran.err.count("starting hf") == 1
     assert "stopped by --max-trials 3" in ran.out
     assert "baseline: hf on 1 x" in ran.out
-    again, after = run(model, *options, "--resume")
+    again, after = run(bench, *options, "--resume")
     assert again.code == 0, again.err
     assert after == records
     assert "starting hf" not in again.err
 
 
-def test_limits_choose_the_best_and_are_said_when_nothing_meets_them(model: Workspace) -> None:
-    ran, records = run(model, "--batch-sizes", "1,16", "--max-ttft-ms", 0.001)
+def test_limits_choose_the_best_and_are_said_when_nothing_meets_them(bench: Bench) -> None:
+    ran, records = run(bench, "--batch-sizes", "1,16", "--max-ttft-ms", 0.001)
     assert ran.code == 1
     assert len(records) == 2
     assert all(record.status == "completed" for record in records)
     assert "none of 2 that ran met mean TTFT up to 0.001 ms" in ran.out
-    ran, _ = run(model, "--batch-sizes", "1,16", "--max-ttft-ms", 1e9, "--resume")
+    ran, _ = run(bench, "--batch-sizes", "1,16", "--max-ttft-ms", 1e9, "--resume")
     assert ran.code == 0
     fastest = max(records, key=lambda record: record.output_throughput or 0)
     assert f"best: hf on 1 x {fastest.gpu}, batch {fastest.batch_size}:" in ran.out
     assert "mean TTFT" in ran.out
 
 
-def test_the_kept_configuration_is_measured_first_and_compared(model: Workspace) -> None:
-    ran, records = run(model, "--batch-sizes", "1,32", "--kept", "1x3")
+def test_the_kept_configuration_is_measured_first_and_compared(bench: Bench) -> None:
+    ran, records = run(bench, "--batch-sizes", "1,32", "--kept", "1x3")
     assert ran.code == 0, ran.err
     assert [(r.batch_size, r.purpose) for r in records] == [
         (3, "baseline"),
@@ -83,9 +77,9 @@ def test_the_kept_configuration_is_measured_first_and_compared(model: Workspace)
     assert "batch 3" in next(line for line in ran.out.splitlines() if "baseline:" in line)
 
 
-def test_alternatives_of_a_knob_each_get_a_start(model: Workspace) -> None:
+def test_alternatives_of_a_knob_each_get_a_start(bench: Bench) -> None:
     ran, records = run(
-        model, "--batch-sizes", "2", "--set", 'hf.attn_implementation=["sdpa","eager"]'
+        bench, "--batch-sizes", "2", "--set", 'hf.attn_implementation=["sdpa","eager"]'
     )
     assert ran.code == 0, ran.err
     assert [r.knobs["attn_implementation"] for r in records] == ["sdpa", "eager"]
@@ -95,14 +89,17 @@ def test_alternatives_of_a_knob_each_get_a_start(model: Workspace) -> None:
     assert f"(attn_implementation={best.knobs['attn_implementation']}), batch 2" in ran.out
 
 
-def test_budgets_of_time_end_a_grid_and_the_store_knows_the_search(model: Workspace) -> None:
-    ran = model(
-        *("run", "--model", "model", "--engine", "hf", *LENGTHS, "--batch-sizes", "1:64"),
+def test_budgets_of_time_end_a_grid_and_the_store_knows_the_search(
+    bench: Bench, new_store: Callable[..., str]
+) -> None:
+    uri = new_store(bench.folder)
+    ran = bench.here(
+        *("run", "--model", "light-model", "--engine", "hf", *LENGTHS, "--batch-sizes", "1:64"),
         *("--max-gpu-hours", 1e-7, "--max-time", 1000, "--seed", 3),
     )
     assert ran.code == 0, ran.err
     assert "stopped by --max-gpu-hours 1e-07; 6 were not run" in ran.out
-    client = MlflowClient(model.uri)
+    client = MlflowClient(uri)
     (experiment,) = [e for e in client.search_experiments() if e.name == "autotune"]
     runs = client.search_runs([experiment.experiment_id])
     (study,) = [r for r in runs if r.data.tags[KIND] == "study"]
@@ -124,9 +121,9 @@ def test_budgets_of_time_end_a_grid_and_the_store_knows_the_search(model: Worksp
     ],
 )
 def test_what_cannot_be_meant_is_exit_2_and_starts_nothing(
-    model: Workspace, options: tuple[Any, ...], words: list[str]
+    bench: Bench, options: tuple[Any, ...], words: list[str]
 ) -> None:
-    ran, records = run(model, *options)
+    ran, records = run(bench, *options)
     assert ran.code == 2, ran.err
     assert not records
     assert "Traceback" not in ran.err

@@ -20,6 +20,7 @@ from autotune.schema.workload import MeasurePolicy, Slo, Workload
 from tests.support.passes import on_first_pass
 
 pytestmark = [
+    pytest.mark.engine,
     pytest.mark.slow,
     pytest.mark.skipif(engine_version("vllm") is None, reason="vLLM is not installed"),
 ]

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from autotune.schema.codec import to_json_line
 from autotune.store.tracking.layout import RECORD_ID
 from autotune.store.tracking.store import EXPERIMENT, Store
-from tests.faults.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
+from tests.support.lightly import N_TRIALS, Bench, assert_nothing_lost_or_doubled, end
 from tests.support.records import record
 from tests.support.servers import MlflowServer, mlflow_server, postgresql
 

@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_somebody_new_is_told_how_to_begin(workspace: Workspace) -> None:
     ],
 )
 def test_the_shell_completes(workspace: Workspace, words: list[str], expected: str) -> None:
-    ran = workspace(
+    ran = workspace.here(
         _AUTOTUNE_COMPLETE="bash_complete",
         COMP_WORDS=" ".join(["autotune", *words]),
         COMP_CWORD=str(len(words)),
@@ -72,18 +73,27 @@ def test_the_shell_completes(workspace: Workspace, words: list[str], expected: s
 
 
 def test_the_shell_completes_what_the_store_has_an_id_for(workspace: Workspace) -> None:
-    made = workspace(*ASK, "--json").json()["recommendation_id"]
+    made = workspace.here(*ASK, "--json").json()["recommendation_id"]
     ran = workspace(
         _AUTOTUNE_COMPLETE="bash_complete", COMP_WORDS="autotune report ", COMP_CWORD="2"
     )
     assert f"plain,{made}" in ran.out.splitlines()
 
 
-def test_results_are_json_everywhere(workspace: Workspace) -> None:
-    built = workspace("demo", "--model-only", "demo-model", "--json")
+def test_results_are_json_everywhere(
+    workspace: Workspace, new_store: Callable[[Path], str]
+) -> None:
+    new_store(workspace.folder)
+    built = workspace.here("demo", "--model-only", "demo-model", "--json")
     assert built.json() == {"model": "demo-model"}
-    assert workspace("export", "runs.jsonl", "--json").json() == {"runs": 0, "output": "runs.jsonl"}
-    assert {check["name"] for check in workspace("doctor", "--json").json()} >= {"Python", "store"}
+    assert workspace.here("export", "runs.jsonl", "--json").json() == {
+        "runs": 0,
+        "output": "runs.jsonl",
+    }
+    assert {check["name"] for check in workspace.here("doctor", "--json").json()} >= {
+        "Python",
+        "store",
+    }
 
 
 def test_an_option_that_is_almost_right_is_named(workspace: Workspace) -> None:

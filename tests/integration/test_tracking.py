@@ -1,6 +1,7 @@
 """Records through a real MLflow store on sqlite."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,12 @@ FAILED = {
 }
 
 
+NewStore = Callable[..., str]
+
+
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    folder = tmp_path_factory.mktemp("store")
-    return Store(f"sqlite:///{folder}/mlruns/mlflow.db")
+def store(tmp_path_factory: pytest.TempPathFactory, new_store: NewStore) -> Store:
+    return Store(new_store(tmp_path_factory.mktemp("store")))
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +99,10 @@ def test_runs_are_children_of_their_study_and_failures_are_failed(
     assert by_batch["8"].info.run_name == "Llama-3.1-8B · vllm · 1xH200 · bs 8"
 
 
-def test_imported_studies_are_finished_and_say_what_they_hold(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/mlflow.db")
+def test_imported_studies_are_finished_and_say_what_they_hold(
+    tmp_path: Path, new_store: NewStore
+) -> None:
+    store = Store(new_store(tmp_path, "mlflow.db"))
     rows = [record(), record(**FAILED), record(session_id=None, source="else")]
     store.log(rows)
     store.finish_imported(rows)
@@ -111,8 +116,10 @@ def test_imported_studies_are_finished_and_say_what_they_hold(tmp_path: Path) ->
     assert study.inputs.dataset_inputs[0].dataset.name == "random prompts, 512/128 tokens"
 
 
-def test_a_run_has_the_time_it_ran_and_a_failed_one_its_reason(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/mlflow.db")
+def test_a_run_has_the_time_it_ran_and_a_failed_one_its_reason(
+    tmp_path: Path, new_store: NewStore
+) -> None:
+    store = Store(new_store(tmp_path, "mlflow.db"))
     store.log([record(measure_s=2.5), record(**FAILED)])
     good, bad = sorted(
         store._search(f"tags.`{KIND}` = 'configuration'"), key=lambda run: str(run.info.status),
@@ -160,8 +167,8 @@ def test_a_new_database_gets_a_write_ahead_log_and_an_old_one_stays(tmp_path: Pa
     assert _journal_mode(old) == "delete"
 
 
-def test_another_may_read_what_is_logged_so_far(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+def test_another_may_read_what_is_logged_so_far(tmp_path: Path, new_store: NewStore) -> None:
+    uri = new_store(tmp_path, "mlflow.db")
     seen: list[int] = []
     store, records = Store(uri), [record(batch_size=b) for b in (1, 2, 3)]
     store.log(records, on_logged=lambda _: seen.append(len(Store(uri).read())))
@@ -169,8 +176,10 @@ def test_another_may_read_what_is_logged_so_far(tmp_path: Path) -> None:
     assert sorted(r.batch_size for r in store.cache.read() or []) == [1, 2, 3]
 
 
-def test_the_first_cache_holds_all_runs_of_a_store_that_others_wrote_to(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/mlflow.db")
+def test_the_first_cache_holds_all_runs_of_a_store_that_others_wrote_to(
+    tmp_path: Path, new_store: NewStore
+) -> None:
+    store = Store(new_store(tmp_path, "mlflow.db"))
     store.log([record(batch_size=1)])
     store.cache.path.unlink()
     store.log([record(batch_size=2, session_id="20260102-000000-fedcba")])

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 
 from autotune.cli import main
-from autotune.schema.vocabulary import OWN_SOURCE
+from autotune.schema.validation import OWN_SOURCE
 from autotune.store.tracking.store import Store
 from recommender.features.encode import FEATURE_NAMES
 from recommender.surrogate.in_force import load_predictor, return_to_shipped, version_in_force
@@ -27,8 +27,8 @@ SHIPPED = Predictor.load(PRETRAINED)
 
 
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
-    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+def uri(tmp_path: Path, new_store: Callable[[Path], str]) -> str:
+    uri = new_store(tmp_path)
     Store(uri).log(own_runs("H200", 0.6))
     return uri
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from autotune.store.journal import read_journal
-from tests.faults.lightly import Bench
+from tests.support.lightly import Bench
 
 PLANTED = {
     "HF_TOKEN": "hf_PLANTED1SECRET",

@@ -1,20 +1,35 @@
-"""A Ray cluster of several nodes on this machine: real raylets, made-up GPU counts."""
+"""A Ray cluster of several nodes on this machine: real raylets, made-up GPU counts.
 
-import contextlib
+Each cluster has a folder and ports of its own, and takes nothing for given of what else runs here.
+"""
+
 import json
-import os
-import signal
+import shutil
 import subprocess
 import sys
-import time
+import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.servers import free_port
+from tests.support.guard import end_marked
+from tests.support.ports import HOST, free_port
+from tests.support.workspace import clean_environment
 
 RAY = Path(sys.executable).with_name("ray")
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DISABLE_MEMORY_MONITOR": "1"}
+_WITHIN_S = 300
+_MARK = "AUTOTUNE_TEST_NODE"
+# What every node listens on; left alone, some of these are the same for all clusters of a machine.
+_PORTS = (
+    "node-manager-port",
+    "object-manager-port",
+    "runtime-env-agent-port",
+    "dashboard-agent-listen-port",
+    "dashboard-agent-grpc-port",
+    "metrics-export-port",
+)
 
 
 class Cluster:
@@ -22,14 +37,21 @@ class Cluster:
 
     Args:
         environment: What engines on its nodes find in theirs.
+        folder: Where it keeps its sockets, so a short path, and what its processes print.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.address = f"127.0.0.1:{free_port()}"
-        self._environment = os.environ | _QUIET | environment
-        self._nodes: dict[str, subprocess.Popen[bytes]] = {}
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        self.address = f"{HOST}:{free_port()}"
+        self._environment = clean_environment() | _QUIET | environment
+        self._folder = folder
+        self._nodes: dict[str, tuple[str, subprocess.Popen[bytes]]] = {}
+
+    def start(self) -> None:
+        """Start the head, which has no GPU."""
         port = self.address.partition(":")[2]
-        self._start("head", ["--head", f"--port={port}", "--include-dashboard=false"])
+        given = [f"--port={port}", f"--ray-client-server-port={free_port()}"]
+        given += [f"--temp-dir={self._folder}", "--include-dashboard=false"]
+        self._start("head", ["--head", *given])
 
     def add(self, name: str, *, n_gpus: int, resources: Mapping[str, float]) -> None:
         """Start a node that says it has these."""
@@ -38,10 +60,8 @@ class Cluster:
 
     def kill(self, name: str) -> None:
         """Kill a node without a word, as when its power fails."""
-        process = self._nodes.pop(name)
-        for pid in family(process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        mark, process = self._nodes.pop(name)
+        end_marked(_MARK, mark)
         process.wait()
 
     def close(self) -> None:
@@ -50,51 +70,69 @@ class Cluster:
             self.kill(name)
 
     def _start(self, name: str, arguments: list[str]) -> None:
-        command = [str(RAY), "start", "--block", "--num-cpus=1"]
-        command += ["--object-store-memory=80000000", "--disable-usage-stats", *arguments]
-        self._nodes[name] = subprocess.Popen(
-            command,
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        command = [str(RAY), "start", "--block", "--num-cpus=1", f"--node-ip-address={HOST}"]
+        command += ["--object-store-memory=80000000", "--disable-usage-stats"]
+        command += [f"--{port}={free_port()}" for port in _PORTS]
+        # Workers take what the system gives them.
+        command += ["--min-worker-port=0", "--max-worker-port=0", *arguments]
+        mark = uuid.uuid4().hex
+        log = self._folder / f"{name}.log"
+        with log.open("ab") as file:
+            process = subprocess.Popen(
+                command,
+                env=self._environment | {_MARK: mark},
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        self._nodes[name] = (mark, process)
         # Two nodes that start at the same time on one machine get in each other's way.
-        wait_for(len(self._nodes), self.address)
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that it started."""
-    found = [pid]
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                found += family(int(child))
-    return found
+        said = wait_for(len(self._nodes), self.address)
+        assert said is None, f"{name}: {said}\n{log.read_text()}"
 
 
 @contextmanager
 def cluster(environment: Mapping[str, str]) -> Iterator[Cluster]:
     """Run a cluster with a head that has no GPU."""
-    running = Cluster(environment)
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))
+    running = Cluster(environment, folder)
     try:
+        running.start()
         yield running
     finally:
         running.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_for(n_nodes: int, address: str, *, within_s: float = 90) -> None:
-    """Wait until so many nodes answer."""
-    deadline = time.monotonic() + within_s
-    script = (
-        f"import ray; ray.init({address!r}, log_to_driver=False); "
-        "print(sum(node['Alive'] for node in ray.nodes()))"
+_COUNT = """
+import sys, time
+import ray
+
+address, wanted, within_s = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+deadline = time.monotonic() + within_s
+while True:
+    try:
+        if not ray.is_initialized():
+            ray.init(address, log_to_driver=False)
+        n = sum(node["Alive"] for node in ray.nodes())
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        n = repr(error)
+    if n == wanted:
+        break
+    if time.monotonic() > deadline:
+        sys.exit(f"{n} nodes answer, not {wanted}")
+    time.sleep(0.2)
+"""
+
+
+def wait_for(n_nodes: int, address: str, *, within_s: float = _WITHIN_S) -> str | None:
+    """Wait until so many nodes answer; say what happened if they never do."""
+    done = subprocess.run(
+        [sys.executable, "-c", _COUNT, address, str(n_nodes), str(within_s)],
+        env=clean_environment() | _QUIET,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
-    while True:
-        done = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, check=False
-        )
-        if done.stdout.strip() == str(n_nodes):
-            return
-        assert time.monotonic() < deadline, done.stderr
-        time.sleep(0.5)
+    return None if done.returncode == 0 else done.stderr

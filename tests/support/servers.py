@@ -5,7 +5,6 @@ import http.client
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -20,16 +19,9 @@ from typing import Any
 import pytest
 
 from autotune.processes import end_group
+from tests.support.ports import HOST, free_port
 
-HOST = "127.0.0.1"
-_START_S = 120.0
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on at the moment."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return int(listener.getsockname()[1])
+_START_S = 300.0
 
 
 class MlflowServer:

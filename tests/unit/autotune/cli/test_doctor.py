@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,10 @@ def test_it_looks_at_everything_and_changes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_store_is_counted_and_a_damaged_one_is_a_problem(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+def test_a_store_is_counted_and_a_damaged_one_is_a_problem(
+    tmp_path: Path, new_store: Callable[..., str]
+) -> None:
+    uri = new_store(tmp_path, "mlflow.db")
     Store(uri).log([record()])
     assert by_name(examine(uri))["store"].found.startswith("1 runs in sqlite")
     bad = tmp_path / "bad.db"

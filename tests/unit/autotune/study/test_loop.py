@@ -16,6 +16,7 @@ from autotune.schema.study_spec import StudySpec
 from autotune.schema.workload import Workload
 from autotune.store.journal import open_journal
 from autotune.study.loop import Budget
+from tests.support.memory import MEMORY
 from tests.support.plans import (
     MODEL,
     WORKLOAD,
@@ -152,7 +153,7 @@ def test_a_study_killed_anywhere_and_resumed_runs_exactly_the_same(
     landscape, room = troubled(seed)
     plan = TWO_WORKLOADS if strategy == "grid" and seed % 2 else PLAN
     options: dict[str, Any] = {"strategy": strategy, "max_trials": max_trials, "seed": seed}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         whole = drive(plan, Recorded(landscape, room), Path(folder) / "whole", **options)
         pieces = Path(folder) / "pieces"
         for stop in stops:

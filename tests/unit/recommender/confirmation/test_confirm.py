@@ -149,9 +149,9 @@ def test_a_crash_is_never_the_winner(advice: Recommendation) -> None:
 def test_the_bound_holds_on_landscapes_that_the_surrogate_never_saw() -> None:
     held = []
     for land in reference_landscapes(sorted(REFERENCE.glob("*.jsonl"))):
-        query, device = land.query(), Replay(land.rows)
+        advice, device = recommend(land.query(), PREDICTOR), Replay(land.rows)
         for runs in (1, 2, 3):
-            done = confirm(recommend(query, PREDICTOR), device, PREDICTOR, runs=runs)
+            done = confirm(advice, device, PREDICTOR, runs=runs)
             assert done.winner is not None
             assert done.certificate is not None
             regret = 1 - done.winner.output_throughput / land.best

@@ -6,9 +6,8 @@ import pytest
 
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import find_model
-from autotune.runner.runner import Start
+from autotune.runner.runner import Start, Trial
 from autotune.schema.record import RunRecord
-from autotune.schema.workload import Workload
 from recommender.confirmation.confirm import confirm
 from recommender.confirmation.devices import LocalDevice, largest_batch
 from recommender.recommendation.candidates import enumerate_configurations
@@ -40,17 +39,17 @@ class RecordedHost:
         self.started_for: list[int] = []
         self._most = most
 
-    def run(self, start: Start, workload: Workload, batch_size: int) -> RunRecord:
+    def run(self, trial: Trial, start: Start) -> RunRecord:
         """Return the run."""
         self.started_for.append(start.max_batch_size)
         place = {
-            "batch_size": batch_size,
-            "input_len": workload.input_len,
-            "output_len": workload.output_len,
+            "batch_size": trial.batch_size,
+            "input_len": trial.workload.input_len,
+            "output_len": trial.workload.output_len,
         }
         if start.max_batch_size > self._most:
             return record(status="out_of_memory", output_throughput=None, **place)
-        return record(output_throughput=50.0 * batch_size**0.8, engine_start_s=60.0, **place)
+        return record(output_throughput=50.0 * trial.batch_size**0.8, engine_start_s=60.0, **place)
 
 
 def device(advice: Recommendation, host: RecordedHost) -> LocalDevice:

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from autotune.cli import main
 from autotune.schema.workload import Slo, Workload
-from autotune.views.charts.surrogate import Lines
+from autotune.views.charts.model import Lines
 from autotune.views.pages.document import Figure
 from recommender.commands.report import recommendation_document
 from recommender.confirmation.confirm import confirm
@@ -61,8 +62,11 @@ def test_the_line_to_repeat_says_all_that_was_asked(query: Query) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recommendation, str]:
+def made(
+    tmp_path_factory: pytest.TempPathFactory, new_store: Callable[..., str]
+) -> tuple[Recommendation, str]:
     folder = tmp_path_factory.mktemp("advice")
+    uri = new_store(folder, "mlflow.db")
     query = Query(
         model="meta-llama/Llama-3.1-8B",
         target_gpu="H100",
@@ -72,7 +76,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recommendation, str]
     )
     made = recommend(query, Predictor.load(PRETRAINED))
     ledger.save(made, folder)
-    return made, f"sqlite:///{folder}/mlflow.db"
+    return made, uri
 
 
 def test_an_unconfirmed_one_has_every_section(made: tuple[Recommendation, str]) -> None:

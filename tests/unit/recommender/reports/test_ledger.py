@@ -1,6 +1,7 @@
 """Recommendations on disk."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -83,8 +84,10 @@ def test_a_file_from_before_there_were_prices_limits_and_migrations_still_loads(
     assert loaded.best.output_throughput == made.best.output_throughput
 
 
-def test_cost_energy_and_the_migration_are_logged(made: Recommendation, tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/mlflow.db")
+def test_cost_energy_and_the_migration_are_logged(
+    made: Recommendation, tmp_path: Path, new_store: Callable[..., str]
+) -> None:
+    store = Store(new_store(tmp_path, "mlflow.db"))
     ledger.save(made, store.directory)
     assert log_pending(store) == 1
     run_id = store.find_document(RECOMMENDATION, made.recommendation_id)

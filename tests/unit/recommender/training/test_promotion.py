@@ -1,13 +1,14 @@
 """Challenger against champion: who is judged on what."""
 
 import json
+from functools import cache
 
 import pytest
 
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import OWN_SOURCE
+from autotune.schema.validation import OWN_SOURCE
 from recommender.surrogate.predictor import PRETRAINED, Predictor
-from recommender.training.promotion import fight
+from recommender.training.promotion import Duel, fight
 from recommender.training.refine import refine
 from tests.support.records import record
 
@@ -28,9 +29,21 @@ def own_runs(factor: float, **changes: object) -> list[RunRecord]:
     ]
 
 
+@cache
+def fought(engine: str) -> Duel:
+    """The fight over one landscape, run once."""
+    return fight(own_runs(0.6, engine=engine), champion=SHIPPED, prior=PRETRAINED)
+
+
+@cache
+def taught() -> Predictor:
+    """A champion that learned from the landscape."""
+    return refine(own_runs(0.6), PRETRAINED).predictor
+
+
 @pytest.mark.parametrize("engine", ["vllm", "hf"])
 def test_a_single_landscape_is_enough_to_beat_the_shipped_surrogate(engine: str) -> None:
-    duel = fight(own_runs(0.6, engine=engine), champion=SHIPPED, prior=PRETRAINED)
+    duel = fought(engine)
     assert duel.is_won
     assert duel.challenger_ape is not None
     assert duel.champion_ape == pytest.approx(1 / 0.6 - 1)
@@ -52,7 +65,7 @@ def test_two_gpus_are_judged_as_whole_gpus() -> None:
 def test_a_champion_that_saw_the_runs_has_no_advantage() -> None:
     """As a file it would win on its own rows; refitted without them it is an equal."""
     rows = own_runs(0.6)
-    champion = refine(rows, PRETRAINED).predictor
+    champion = taught()
     learned = {row.record_id for row in rows}
     fair = fight(rows, champion=champion, prior=PRETRAINED, learned=learned)
     assert fair.is_refitted
@@ -104,7 +117,7 @@ def test_confirmatory_runs_of_a_left_out_group_are_left_out_too() -> None:
 
 
 def test_the_report_says_what_was_left_out() -> None:
-    duel = fight(own_runs(0.6), champion=SHIPPED, prior=PRETRAINED)
+    duel = fought("vllm")
     page = duel.markdown
     assert "| batch_size 1, 2, 4 | 3 | 66.7% |" in page
     assert "The challenger wins." in page

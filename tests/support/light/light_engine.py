@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from autotune.engines.base import EngineInfo, Load
-from autotune.engines.metrics import Pass
+from autotune.engines.metrics import Pass, RequestTiming
 from autotune.errors import TrialError
 from autotune.schema.engine_config import EngineConfig
 
@@ -83,11 +83,18 @@ class LightEngine:
             if _FAULT not in _FAULTS:
                 raise TrialError("crashed", f"no fault {_FAULT!r}")
             _FAULTS[_FAULT]()
+        duration_s = time.perf_counter() - begin
+        # Half of it before the first token.
+        whole_ms = duration_s * 1e3
         return Pass(
-            duration_s=time.perf_counter() - begin,
+            duration_s=duration_s,
             n_requests=len(load.prompts),
             input_tokens=load.input_tokens,
             output_tokens=sum(load.output_lens),
+            requests=tuple(
+                RequestTiming(ttft_ms=whole_ms / 2, e2el_ms=whole_ms, n_output=n)
+                for n in load.output_lens
+            ),
         )
 
     def close(self) -> None:

@@ -1,9 +1,7 @@
 """Studies on the light engine, run as a person runs them: ``autotune run`` in its own process."""
 
 import json
-import os
 import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +10,8 @@ from typing import Any
 from autotune.schema.configuration import identity
 from autotune.schema.record import RunRecord
 from autotune.store.journal import read_journal
+from tests.support.workspace import AUTOTUNE, Ran, clean_environment, on_path, run_here
 
-AUTOTUNE = Path(sys.executable).with_name("autotune")
 LIGHT = Path(__file__).with_name("light")
 BATCH_SIZES = "1,2,3,4,5,6"
 N_TRIALS = 12
@@ -41,8 +39,7 @@ _CONFIG = {
 
 def light_environment(**changes: str) -> dict[str, str]:
     """Return this process's environment with the light engine in it."""
-    known = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
-    return known | {"PYTHONPATH": str(LIGHT)} | changes
+    return clean_environment() | {"PYTHONPATH": on_path(LIGHT)} | changes
 
 
 @dataclass(frozen=True)
@@ -76,9 +73,12 @@ class Bench:
 
     def start(self, *arguments: object, **environment: str) -> "subprocess.Popen[str]":
         """Start ``autotune run`` on the journal."""
-        command = ["run", "study.yaml", "--journal", self.journal.name, "--resume", *arguments]
+        return self.begin(*self._run(arguments), **environment)
+
+    def begin(self, *arguments: object, **environment: str) -> "subprocess.Popen[str]":
+        """Start any command of ``autotune`` there."""
         return subprocess.Popen(
-            [str(AUTOTUNE), *map(str, command)],
+            [str(AUTOTUNE), *map(str, arguments)],
             cwd=self.folder,
             env=light_environment(**(self.environment | environment)),
             stdout=subprocess.PIPE,
@@ -86,12 +86,12 @@ class Bench:
             text=True,
         )
 
-    def run(self, *arguments: object, **environment: str) -> "Ended":
+    def run(self, *arguments: object, **environment: str) -> Ran:
         """Run ``autotune run`` to its end."""
         with self.start(*arguments, **environment) as process:
             return end(process)
 
-    def command(self, *arguments: object, **environment: str) -> "Ended":
+    def command(self, *arguments: object, **environment: str) -> Ran:
         """Run any command of ``autotune`` there."""
         done = subprocess.run(
             [str(AUTOTUNE), *map(str, arguments)],
@@ -102,25 +102,25 @@ class Bench:
             timeout=300,
             check=False,
         )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def run_here(self, *arguments: object, **environment: str) -> Ran:
+        """Run ``autotune run`` in this process; its engine's worker is one of its own."""
+        return self.here(*self._run(arguments), **environment)
+
+    def here(self, *arguments: object, **environment: str) -> Ran:
+        """Run any command of ``autotune`` in this process."""
+        light = {"PYTHONPATH": on_path(LIGHT), **self.environment, **environment}
+        return run_here(self.folder, *arguments, environment=light)
+
+    def _run(self, arguments: tuple[object, ...]) -> tuple[object, ...]:
+        return ("run", "study.yaml", "--journal", self.journal.name, "--resume", *arguments)
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A finished process; one that ended by a traceback is not what was promised."""
-
-    code: int
-    out: str
-    err: str
-
-    def __post_init__(self) -> None:
-        assert "Traceback" not in self.err, self.err
-
-
-def end(process: "subprocess.Popen[str]", *, timeout: float = 120) -> Ended:
+def end(process: "subprocess.Popen[str]", *, timeout: float = 120) -> Ran:
     """Wait for a process that was started with ``Bench.start``."""
     out, err = process.communicate(timeout=timeout)
-    return Ended(process.returncode, out, err)
+    return Ran(process.returncode, out, err)
 
 
 def assert_nothing_lost_or_doubled(records: list[RunRecord], *, of: int = N_TRIALS) -> None:

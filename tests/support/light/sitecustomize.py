@@ -12,6 +12,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+_NEEDED = ("accelerate", "torch", "transformers")
 _ENGINE = Path(__file__).with_name("light_engine.py")
 
 
@@ -26,4 +27,14 @@ class LightEngineFinder(MetaPathFinder):
         return importlib.util.spec_from_file_location(name, _ENGINE)
 
 
+class AbsentEngineFinder(MetaPathFinder):
+    """Lets the engine be found on a host that has not installed it; nobody imports it."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return ModuleSpec(name, None) if name in _NEEDED else None
+
+
 sys.meta_path.insert(0, LightEngineFinder())
+sys.meta_path.append(AbsentEngineFinder())

@@ -1,0 +1,21 @@
+"""Turns: a test that compares times runs while no other worker runs a test."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def turn(folder: Path, *, alone: bool) -> Iterator[None]:
+    """Run a test beside others that do not ask to be alone, or alone.
+
+    Args:
+        folder: A folder that all workers of this run share.
+    """
+    with (folder / "turnstile").open("a") as turnstile, (folder / "running").open("a") as running:
+        # Whoever waits to be alone holds the turnstile, so that no further test begins.
+        fcntl.flock(turnstile, fcntl.LOCK_EX)
+        fcntl.flock(running, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(turnstile, fcntl.LOCK_UN)
+        yield
