@@ -22,7 +22,7 @@ GARBAGE = (
 
 def study_with(fault: str, folder: Path, *arguments: object, **environment: str) -> Bench:
     bench = Bench(folder).prepare()
-    ended = bench.run(*arguments, LIGHT_ENGINE_FAULT=fault, **environment)
+    ended = bench.run_here(*arguments, LIGHT_ENGINE_FAULT=fault, **environment)
     assert ended.code == 0
     assert_nothing_lost_or_doubled(bench.records())
     return bench

@@ -59,7 +59,7 @@ class Bench:
         model.mkdir(exist_ok=True)
         (model / "config.json").write_text(json.dumps(_CONFIG))
         (self.folder / "study.yaml").write_text(
-            json.dumps({"model": "light-model", **_STUDY, **study})
+            json.dumps({"model": "light-model", **_STUDY} | study)
         )
         return self
 
