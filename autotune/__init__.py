@@ -33,7 +33,7 @@ def run(
         study: What to measure: a ``StudySpec``, or a study file whose settings ``settings`` change.
         journal: Journal file. Given without ``tracking_uri``, MLflow is left out altogether.
         resume: Go on with the journal.
-        surrogate: For ``strategy="surrogate"``: ``recommender.searching.surrogate_search``.
+        surrogate: For ``strategy="surrogate"``: ``recommender.commands.search.surrogate_search``.
         settings: The options of ``autotune run`` by their names with underscores: ``model``,
             ``engines``, ``batch_sizes``, ``input_len``, ``time_budget`` and so on.
 

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from autotune.schema.record import RunRecord
-from autotune.schema.workload import MeasurePolicy, Workload
+from autotune.schema.workload import MeasurePolicy, Slo, Workload
 from autotune.store.location import default_uri
+from autotune.views.pages.document import notebook_html
 from recommender.commands.recommend import advise
 from recommender.confirmation.result import Confirmation
+from recommender.recommendation.objectives import gather_prices
+from recommender.recommendation.query import Query
 from recommender.recommendation.recommendation import Recommendation
 
 
@@ -17,34 +20,54 @@ def recommend(
     target_gpu: str,
     *,
     source_gpu: str | None = None,
+    engine: str = "vllm",
+    max_gpus: int = 8,
+    max_batch_size: int = 1024,
     input_len: int = 512,
     output_len: int = 128,
+    dtype: str = "auto",
+    quantization: str | None = None,
+    objective: str = "throughput",
+    max_ttft_ms: float | None = None,
+    max_tpot_ms: float | None = None,
     prices: Mapping[str, float] | None = None,
+    price_file: Path | None = None,
+    tolerance: float = 0.02,
+    top: int = 5,
+    log: bool = False,
     tracking_uri: str | None = None,
-    **options: Any,
 ) -> Recommendation:
-    """Recommend the batch size and GPU count for a model on a GPU.
+    """Recommend the batch size and GPU count for a model on a GPU, as ``autotune recommend`` does.
 
     Args:
         model: Catalogue name, or a directory with a config.json.
-        prices: GPU -> dollars an hour of one of them.
-        options: Further options of ``autotune recommend`` by their names with underscores:
-            ``engine``, ``max_gpus``, ``objective``, ``max_ttft_ms`` and so on.
+        prices: GPU -> dollars an hour of one of them; they win over ``price_file``'s.
+        log: Log to MLflow at once.
 
     Raises:
         UsageError: For an unknown model, GPU, engine or objective.
         NothingFitsError: When no configuration fits the target.
         LimitsNotMetError: When none that fits is expected to meet the limits.
     """
-    return advise(
-        model,
-        tracking_uri or default_uri(),
-        workload=Workload(input_len=input_len, output_len=output_len),
+    query = Query(
+        model=model,
         target_gpu=target_gpu,
         source_gpu=source_gpu,
-        price=[f"{gpu}={dollars}" for gpu, dollars in (prices or {}).items()],
-        **options,
+        engine=engine,
+        max_gpus=max_gpus,
+        max_batch_size=max_batch_size,
+        workload=Workload(input_len=input_len, output_len=output_len),
+        dtype=dtype,
+        quantization=quantization,
+        objective=objective,
+        slo=Slo(max_ttft_ms=max_ttft_ms, max_tpot_ms=max_tpot_ms),
+        prices=gather_prices(
+            [f"{gpu}={price}" for gpu, price in (prices or {}).items()], price_file
+        ),
+        tolerance=tolerance,
+        top=top,
     )
+    return advise(query, tracking_uri or default_uri(), log=log)
 
 
 def confirm(
@@ -88,3 +111,17 @@ def confirm(
         )
     records = read_file(Path(replay)).records if isinstance(replay, Path | str) else replay
     return confirm_by_records(reference, records, uri, runs=runs, stop_regret=stop_regret)
+
+
+@notebook_html.register
+def _(made: Recommendation) -> str:
+    from recommender.reports.document import recommendation_html
+
+    return recommendation_html(made)
+
+
+@notebook_html.register
+def _(proof: Confirmation) -> str:
+    from recommender.reports.document import confirmation_html
+
+    return confirmation_html(proof)

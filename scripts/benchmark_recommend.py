@@ -1,7 +1,10 @@
 """Cold `autotune recommend --json`: wall seconds and peak memory of the whole process.
 
+And how many times quicker configurations are predicted together than one by one, in this process.
+
 Usage: scripts/benchmark_recommend.py [--runs N] [--model NAME] [--tracking-uri URI]
 Ends with one line: cold_s=<median> peak_mb=<largest> ratio=<over a bare interpreter's start>
+together=<times quicker than one by one>
 """
 
 import argparse
@@ -12,6 +15,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from recommender.recommendation.candidates import configuration_of
+from recommender.recommendation.query import Query
+from recommender.surrogate.predictor import PRETRAINED, Predictor
 
 COMMAND = ["recommend", "--target-gpu", "H100", "--source-gpu", "A100", "--json"]
 
@@ -25,6 +32,20 @@ def measure(command: list[str], directory: str) -> tuple[float, float]:
     if status:
         raise SystemExit(f"{' '.join(command)} failed with wait status {status}")
     return wall, usage.ru_maxrss * 1024 / 1e6
+
+
+def times_quicker_together(model: str, n: int = 200) -> float:
+    """Return the seconds of n predictions one by one over those of all n together."""
+    predictor = Predictor.load(PRETRAINED)
+    query = Query(model=model, target_gpu="H100")
+    asked = [configuration_of(query, "H100-80GB", "vllm", 1, 1 + k) for k in range(n)]
+    predictor.predict(asked)
+    begin = time.perf_counter()
+    predictor.predict(asked)
+    middle = time.perf_counter()
+    for configuration in asked:
+        predictor.predict([configuration])
+    return (time.perf_counter() - middle) / (middle - begin)
 
 
 def main() -> None:
@@ -46,7 +67,8 @@ def main() -> None:
         print(f"{wall:.3f} s  {peak:.0f} MB")
     median = statistics.median(walls)
     ratio = median / statistics.median(bare)
-    print(f"cold_s={median:.3f} peak_mb={max(peaks):.0f} ratio={ratio:.1f}")
+    together = times_quicker_together(options.model)
+    print(f"cold_s={median:.3f} peak_mb={max(peaks):.0f} ratio={ratio:.1f} together={together:.0f}")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ import tempfile
 from pathlib import Path
 
 from autotune.errors import AutotuneError
-from autotune.importers.readers.published import infpop
-from autotune.importers.run import import_files
 from autotune.store.tracking.store import Store
 from autotune.views.pages.document import Document
 from autotune.views.pages.writing import write_document
@@ -23,14 +21,13 @@ from autotune.views.store_report import draw_all
 from research.paper.findings import paper_landscapes
 from research.paper.gain import harvest
 from research.paper.report import paper_report
+from research.paper.stored import stored_runs
 
 
 def reproduce(folder: Path, uri: str, output: Path, *, with_recommender: bool) -> str:
     """Import, compute, write and log; return what to print."""
-    imported = import_files([folder / "allData.csv"], uri, format_name="infpop")
-    print(imported.text, file=sys.stderr)
     store = Store(uri)
-    records = [r for r in store.cache.read() or store.read() if r.source == infpop.SOURCE]
+    records = stored_runs(folder, store)
     harvests = harvest(records, folder) if with_recommender else []
     made = paper_report(records, folder, harvests)
     pictures = draw_all(paper_landscapes(records, with_suspect=True))

@@ -1,8 +1,9 @@
 """Commands that advise: recommend, explain, confirm, predict, report."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +18,9 @@ from autotune.cli.options import (
     with_options,
 )
 from autotune.cli.terminal import echo_json, echo_remarks, hint, show, terminable
+
+if TYPE_CHECKING:
+    from recommender.recommendation.query import Query
 
 _RECOMMEND_OPTIONS = (
     click.option(
@@ -130,12 +134,10 @@ _CONFIRM_OPTIONS = (
 @tracking_uri_option
 @json_option
 def recommend(
-    model: str,
     confirm_runs: int,
+    log: bool,
     tracking_uri: str,
     as_json: bool,
-    input_len: int,
-    output_len: int,
     **options: Any,
 ) -> None:
     """Recommend the batch size and GPU count for a model on a GPU.
@@ -144,15 +146,9 @@ def recommend(
     Example:
       autotune recommend --model meta-llama/Llama-3.1-8B --target-gpu H100 --source-gpu A100
     """
-    from autotune.schema.workload import Workload
     from recommender.commands.recommend import advise
 
-    made = advise(
-        model,
-        tracking_uri,
-        workload=Workload(input_len=input_len, output_len=output_len),
-        **options,
-    )
+    made = advise(_query(**options), tracking_uri, log=log)
     answer = made.to_dict()
     if not as_json:
         from recommender.commands.context import has_store
@@ -166,6 +162,29 @@ def recommend(
         )
     if as_json:
         echo_json(answer)
+
+
+def _query(
+    *,
+    input_len: int,
+    output_len: int,
+    max_ttft_ms: float | None,
+    max_tpot_ms: float | None,
+    price: Sequence[str],
+    price_file: Path | None,
+    **fields: Any,
+) -> "Query":
+    """Return what the options ask; ``fields`` are the query's own."""
+    from autotune.schema.workload import Slo, Workload
+    from recommender.recommendation.objectives import gather_prices
+    from recommender.recommendation.query import Query
+
+    return Query(
+        workload=Workload(input_len=input_len, output_len=output_len),
+        slo=Slo(max_ttft_ms=max_ttft_ms, max_tpot_ms=max_tpot_ms),
+        prices=gather_prices(price, price_file),
+        **fields,
+    )
 
 
 @click.command()

@@ -5,12 +5,18 @@ Speed does not depend on the values of the weights, so a model is measured from 
 
 import json
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from autotune.catalog.architecture.families import required_int, text_config
 from autotune.catalog.models import is_model_directory, model_config
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 # PyTorch's own format is a pickle, which can run code: never opened, such a model is measured with
 # random weights.
@@ -69,3 +75,48 @@ def cached_snapshot(model: str) -> Path | None:
         return None
     whole = [path for path in snapshots.iterdir() if (path / "config.json").is_file()]
     return max(whole, key=lambda path: path.stat().st_mtime, default=None)
+
+
+# Beside the model's own config.json, transformers takes the usual tokenizer class of some
+# architectures and not the one named here; beside none, vLLM waits two seconds and looks again.
+_TOKENIZER_FILES = {
+    "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "t0"},
+    "config.json": {"model_type": "gpt2", "transformers_version": "5.0.0"},
+}
+
+
+def word_tokenizer(vocab_size: int) -> "Tokenizer":
+    """Return a tokenizer that reads and writes ``t17 t4`` for the ids 17 and 4."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = models.WordLevel({f"t{i}": i for i in range(vocab_size)}, unk_token="t0")
+    tokenizer = Tokenizer(words)
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+@contextmanager
+def model_files(weights: Weights) -> Iterator[dict[str, str]]:
+    """Yield the directories of ``model`` and ``tokenizer``; what has to be made goes afterwards.
+
+    Raises:
+        InvalidModelConfigError: When the config.json names no vocabulary size.
+    """
+    if weights.directory is not None and weights.has_tokenizer:
+        yield {"model": str(weights.directory), "tokenizer": str(weights.directory)}
+        return
+    with tempfile.TemporaryDirectory(prefix="autotune-model-") as made:
+        model = weights.directory or _write(
+            Path(made) / "model", {"config.json": dict(weights.config)}
+        )
+        tokenizer = _write(Path(made) / "tokenizer", _TOKENIZER_FILES)
+        vocab_size = required_int(text_config(weights.config), "vocab_size")
+        word_tokenizer(vocab_size).save(str(tokenizer / "tokenizer.json"))
+        yield {"model": str(model), "tokenizer": str(tokenizer)}
+
+
+def _write(directory: Path, files: dict[str, dict[str, Any]]) -> Path:
+    directory.mkdir()
+    for name, content in files.items():
+        (directory / name).write_text(json.dumps(content), encoding="utf-8")
+    return directory

@@ -24,7 +24,7 @@ from autotune.runner.session import EngineSession
 from autotune.schema.configuration import Configuration
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import OWN_SOURCE
+from autotune.schema.validation import OWN_SOURCE
 from autotune.schema.workload import MeasurePolicy, Slo, Workload
 
 _NOTE_CHARS, _SAME_WORDS = 1500, 80

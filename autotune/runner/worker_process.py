@@ -16,7 +16,7 @@ from autotune.processes import end_group
 from autotune.runner.environment import without_secrets
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.record import check_measures
-from autotune.schema.vocabulary import METRIC_FIELDS, STATUSES
+from autotune.schema.validation import METRIC_FIELDS, STATUSES
 
 _GRACE_S = 5.0
 _LIVENESS_S = 0.5

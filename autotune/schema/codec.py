@@ -10,7 +10,7 @@ from typing import Any
 
 from autotune.errors import InvalidRecordError
 from autotune.schema.record import RECORD_FIELDS, RunRecord
-from autotune.schema.vocabulary import METRIC_FIELDS
+from autotune.schema.validation import METRIC_FIELDS
 
 _JSON_CELLS = frozenset({"knobs", "environment", "suspect"})
 _INT_FIELDS = frozenset(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autotune.errors import InvalidRecordError, did_you_mean
-from autotune.schema.vocabulary import ENGINES, MODES
+from autotune.schema.validation import ENGINES, MODES
 
 _MOST = 2**53  # beyond it a whole number no longer survives a reader that has only floats
 

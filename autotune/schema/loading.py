@@ -9,8 +9,7 @@ from autotune.errors import InvalidConfigError, did_you_mean
 from autotune.files import read_yaml
 from autotune.schema.configuration import Knob
 from autotune.schema.study_spec import Incumbent, StudySpec, parse_incumbent
-from autotune.schema.validation import parse_counts, refuse_setting
-from autotune.schema.vocabulary import ENGINES
+from autotune.schema.validation import ENGINES, parse_counts, refuse_setting
 from autotune.schema.workload import CODE_PROMPT_LEN, MeasurePolicy, Slo, Workload
 
 Knobs = dict[str, Knob | tuple[Knob, ...]]

@@ -26,7 +26,7 @@ from autotune.schema.configuration import (
     check_text,
     refuse,
 )
-from autotune.schema.vocabulary import (
+from autotune.schema.validation import (
     COUNT_FIELDS,
     ENGINES,
     LATENCY_FIELDS,

@@ -10,6 +10,8 @@ from autotune.errors import InvalidConfigError
 from autotune.schema.configuration import Knob, check_knobs
 from autotune.schema.engine_config import DTYPES, RUNNABLE_ENGINES
 from autotune.schema.validation import (
+    ENGINES,
+    PURPOSES,
     check_choice,
     check_name,
     check_positive,
@@ -18,7 +20,6 @@ from autotune.schema.validation import (
     check_switch,
     refuse_setting,
 )
-from autotune.schema.vocabulary import ENGINES, PURPOSES
 from autotune.schema.workload import MeasurePolicy, Slo, Workload
 
 _TEXT = re.compile(r"(?:([a-z]+):)?([0-9]{1,9})x([0-9]{1,9})")

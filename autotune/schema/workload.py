@@ -7,6 +7,7 @@ from autotune.errors import InvalidConfigError
 from autotune.schema.configuration import WORKLOAD_PREFIX, Knob
 from autotune.schema.record import RunRecord
 from autotune.schema.validation import (
+    MODES,
     check_choice,
     check_name,
     check_positive,
@@ -14,7 +15,6 @@ from autotune.schema.validation import (
     check_share,
     refuse_setting,
 )
-from autotune.schema.vocabulary import MODES
 
 DATASETS = ("random", "code_completion", "file")
 # About what arXiv 2408.01050 fed its models.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import OWN_SOURCE
+from autotune.schema.validation import OWN_SOURCE
 
 # Holds every run that comes with a checkout, so that a store that has been opened and one that has
 # not yet been give the same advice.

@@ -20,7 +20,7 @@ from autotune.views.charts.landscape import (
     speed_lines,
     speed_map,
 )
-from autotune.views.charts.surrogate import Chart
+from autotune.views.charts.model import Chart
 from autotune.views.deployment import deployment_markdown
 from autotune.views.landscapes import irregularity, landscape_table, landscapes_of
 from autotune.views.pages.document import Block, Document, Figure, code, inline, section, table

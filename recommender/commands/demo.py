@@ -15,6 +15,7 @@ from recommender.commands.confirm import confirm_here
 from recommender.commands.recommend import advise
 from recommender.commands.train import train_and_register
 from recommender.confirmation.result import Confirmation
+from recommender.recommendation.query import Query
 from recommender.reports.tables import confirmation_view, recommendation_view
 
 NAME = "autotune-demo-llama"
@@ -61,18 +62,22 @@ def run_demo(
     echo(train_and_register(tracking_uri, promote="auto").text)
 
     echo("\n3. Recommend for another GPU\n")
-    show(recommendation_view(advise(model, tracking_uri, workload=WORKLOAD, target_gpu="H100")))
+    show(
+        recommendation_view(
+            advise(Query(model=model, target_gpu="H100", workload=WORKLOAD), tracking_uri)
+        )
+    )
 
     echo(f"\n4. Recommend for {here}, larger batches included, and confirm by real runs\n")
-    made = advise(
-        model,
-        tracking_uri,
-        workload=WORKLOAD,
+    asked = Query(
+        model=model,
         target_gpu=here,
         engine="all" if len(engines) > 1 else engines[0],
         max_gpus=1,
         max_batch_size=MAX_BATCH_SIZE,
+        workload=WORKLOAD,
     )
+    made = advise(asked, tracking_uri)
     show(recommendation_view(made))
     confirmation = confirm_here(
         made.recommendation_id, tracking_uri, runs=3, policy=POLICY, knobs=KNOBS

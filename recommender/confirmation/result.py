@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autotune.schema.record import RunRecord
-from autotune.views.notebook import InNotebook
+from autotune.views.pages.document import InNotebook
 from autotune.views.wording import outcome
 from recommender.decision.certificate import Certificate
 from recommender.recommendation.candidates import Candidate, place_in_words, place_of

@@ -15,7 +15,7 @@ import numpy as np
 
 from recommender.decision.acquisition import Belief, draw
 from recommender.features.table import Array
-from recommender.surrogate.intervals import LEVEL
+from recommender.surrogate.evidence import LEVEL
 
 # Conformal deviations are those of single predictions, with the level that all configurations of a
 # landscape share. Chosen on the published landscapes under the protocol migration, where the bound

@@ -16,7 +16,7 @@ import numpy as np
 
 from autotune.errors import InvalidConfigError, SurrogateError
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import ENGINES
+from autotune.schema.validation import ENGINES
 from recommender.evaluation.protocols import PROTOCOLS, Case, Protocol, cases_of, hides
 from recommender.evaluation.replay import Outcome, baselines, play, popular_cases
 from recommender.surrogate.gaussian_process import one_blas_thread

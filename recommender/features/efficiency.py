@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autotune.schema.vocabulary import ENGINES
+from autotune.schema.validation import ENGINES
 from recommender.features.roofline import CONSTANT_NAMES, CONSTANTS, roofline
 from recommender.features.table import Array, ConfigurationTable
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from autotune.schema.configuration import Configuration
-from autotune.schema.vocabulary import ENGINES
+from autotune.schema.validation import ENGINES
 from recommender.features.roofline import BOTTLENECKS, CONSTANTS, roofline
 from recommender.features.table import Array, ConfigurationTable, collect
 

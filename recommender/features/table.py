@@ -19,7 +19,7 @@ from autotune.errors import (
 )
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import ENGINES
+from autotune.schema.validation import ENGINES
 from recommender.features.spec_sheets import (
     GPU_COLUMNS,
     MODEL_COLUMNS,

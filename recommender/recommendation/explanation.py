@@ -11,7 +11,7 @@ from recommender.recommendation.candidates import Candidate, place_in_words, pla
 from recommender.recommendation.migration import Migration
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import deploy, describe, score
-from recommender.surrogate.artifact import Meta
+from recommender.surrogate.artifact import SurrogateMeta
 from recommender.surrogate.neighbours import learned_from
 
 
@@ -36,7 +36,7 @@ class Grounds:
     migration: Migration | None
     known: Sequence[RunRecord]
     related: Sequence[RunRecord]
-    evidence: Meta
+    evidence: SurrogateMeta
     helpful: Sequence[Candidate]
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autotune.views.notebook import InNotebook
+from autotune.views.pages.document import InNotebook
 from recommender.recommendation.candidates import Candidate
 from recommender.recommendation.migration import Migration
 from recommender.recommendation.query import Query

@@ -5,6 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autotune.schema.record import RunRecord, short_name
+from autotune.views.charts.judgement import (
+    PredictedPoint,
+    predicted_and_measured,
+    regret_lines,
+    residuals,
+)
 from autotune.views.charts.landscape import (
     Marks,
     Place,
@@ -16,13 +22,7 @@ from autotune.views.charts.landscape import (
     speed_lines,
     speed_map,
 )
-from autotune.views.charts.surrogate import (
-    Chart,
-    PredictedPoint,
-    predicted_and_measured,
-    regret_lines,
-    residuals,
-)
+from autotune.views.charts.model import Chart
 from autotune.views.pages.document import Figure
 from recommender.evaluation.replay import case_of, tpe_order
 from recommender.features.table import is_catalogued

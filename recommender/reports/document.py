@@ -8,7 +8,6 @@ from autotune.runner.environment import snapshot
 from autotune.schema.record import RunRecord, short_name
 from autotune.schema.workload import describe_limits
 from autotune.views.deployment import deployment_markdown
-from autotune.views.notebook import notebook_html
 from autotune.views.pages.document import Block, Document, code, inline, section, table
 from autotune.views.pages.html import markdown, render_fragment
 from autotune.views.study_report import environment_table
@@ -58,13 +57,13 @@ def advice_document(
     return Document(title=f"{title} {made.recommendation_id}", blocks=tuple(blocks))
 
 
-@notebook_html.register
-def _(made: Recommendation) -> str:
+def recommendation_html(made: Recommendation) -> str:
+    """Return what a notebook shows of a recommendation."""
     return render_fragment(advice_excerpt(made))
 
 
-@notebook_html.register
-def _(proof: Confirmation) -> str:
+def confirmation_html(proof: Confirmation) -> str:
+    """Return what a notebook shows of a confirmation."""
     return markdown(f"**{inline(proof.summary)}**\n\n{confirmation_table(proof.to_dict())}")
 
 

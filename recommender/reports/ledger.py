@@ -1,7 +1,7 @@
 """Recommendations and their confirmations on disk, beside the store.
 
 A recommendation is a JSON file the moment it is made; whatever opens the store next logs it, see
-``advice_runs.py``.
+``tracking.py``.
 """
 
 import dataclasses

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from autotune.errors import InvalidConfigError
 from autotune.schema.record import RunRecord
-from autotune.views.charts.surrogate import PredictedPoint, predicted_and_measured
+from autotune.views.charts.judgement import PredictedPoint, predicted_and_measured
 from autotune.views.pages.document import Block, Figure
 from recommender.reports import ledger
 from recommender.reports.ledger import Entry, entry_of

@@ -34,7 +34,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meta:
+class SurrogateMeta:
     """A surrogate's constants.
 
     Attributes:
@@ -89,7 +89,7 @@ def _checksum(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(_dump(rest).encode()).hexdigest()
 
 
-def read_surrogate(directory: Path) -> tuple[bytes, Meta]:
+def read_surrogate(directory: Path) -> tuple[bytes, SurrogateMeta]:
     """Return a saved surrogate's trees and constants.
 
     Raises:
@@ -140,9 +140,9 @@ def _read(path: Path) -> bytes:
         ) from err
 
 
-def _meta(values: Mapping[str, Any]) -> Meta:
+def _meta(values: Mapping[str, Any]) -> SurrogateMeta:
     feasibility, evidence = values["feasibility"], values["evidence"]
-    return Meta(
+    return SurrogateMeta(
         feature_names=tuple(values["feature_names"]),
         constants=values["constants"],
         shrinkage=values["shrinkage"],

@@ -11,7 +11,7 @@ from autotune.errors import UnknownGpuError, UnknownModelError
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from recommender.features.spec_sheets import gpu_of, model_of
-from recommender.surrogate.artifact import Meta
+from recommender.surrogate.artifact import SurrogateMeta
 from recommender.surrogate.evidence import gather
 from recommender.surrogate.gaussian_process import covariance
 from recommender.surrogate.predictor import Predictor, family
@@ -88,7 +88,7 @@ def nearest_measured(
 
 
 def learned_from(
-    meta: Meta, engine: str, mode: str, gpu: str, model: str, *, n_names: int = 3
+    meta: SurrogateMeta, engine: str, mode: str, gpu: str, model: str, *, n_names: int = 3
 ) -> Evidence:
     """Return the surrogate's evidence for an engine and mode, nearest to a GPU and a model."""
     key = f"{engine}/{mode}"

@@ -14,8 +14,17 @@ from recommender.features.efficiency import CLASSES, classes_of, columns
 from recommender.features.encode import encode_features
 from recommender.features.roofline import BOTTLENECKS, Roofline, roofline
 from recommender.features.table import FAMILIES, Array, ConfigurationTable, families_of
-from recommender.surrogate.artifact import Meta, read_surrogate
-from recommender.surrogate.evidence import Knowledge, gather
+from recommender.surrogate.artifact import SurrogateMeta, read_surrogate
+from recommender.surrogate.evidence import (
+    ALONE,
+    BOTH,
+    ELSEWHERE,
+    ON_TARGET,
+    STATES,
+    Knowledge,
+    doubt,
+    gather,
+)
 from recommender.surrogate.feasibility import probability
 from recommender.surrogate.gaussian_process import (
     ENGINE,
@@ -26,7 +35,6 @@ from recommender.surrogate.gaussian_process import (
     student_t_scale,
     winsorized,
 )
-from recommender.surrogate.intervals import ALONE, BOTH, ELSEWHERE, ON_TARGET, STATES, doubt
 from recommender.surrogate.trees import Forest, load_forest
 
 PRETRAINED: Final = Path(__file__).parent / "pretrained"
@@ -75,7 +83,7 @@ class Predictor:
     """A trained surrogate: trees and constants."""
 
     forest: Forest
-    meta: Meta
+    meta: SurrogateMeta
 
     @classmethod
     def load(cls, directory: Path) -> Self:

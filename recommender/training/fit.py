@@ -19,7 +19,7 @@ from recommender.features.efficiency import CLASSES, Constants, classes_of, colu
 from recommender.features.encode import FEATURE_NAMES, encode_features
 from recommender.features.roofline import roofline
 from recommender.features.table import Array
-from recommender.surrogate.artifact import META_FILE, TREES_FILE, Meta
+from recommender.surrogate.artifact import META_FILE, TREES_FILE, SurrogateMeta
 from recommender.surrogate.gaussian_process import one_blas_thread
 from recommender.surrogate.predictor import Predictor
 from recommender.surrogate.trees import load_forest
@@ -145,7 +145,7 @@ def _fit(records: Sequence[RunRecord], seed: int) -> FittedSurrogate:
         "grown": dict(out.grown),
         "xgboost": xgboost.__version__,
     }
-    meta = Meta(
+    meta = SurrogateMeta(
         feature_names=FEATURE_NAMES,
         constants=base.constants,
         shrinkage=out.shrinkage,

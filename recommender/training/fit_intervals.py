@@ -10,17 +10,7 @@ from numpy.typing import NDArray
 
 from autotune.store.sampling import landscape_of
 from recommender.features.table import Array
-from recommender.surrogate.gaussian_process import (
-    ENGINE,
-    GPU,
-    MODEL,
-    Cells,
-    Hyper,
-    posterior,
-    student_t_scale,
-    winsorized,
-)
-from recommender.surrogate.intervals import (
+from recommender.surrogate.evidence import (
     ALONE,
     BOTH,
     ELSEWHERE,
@@ -30,6 +20,16 @@ from recommender.surrogate.intervals import (
     STATES,
     conformal_quantile,
     doubt,
+)
+from recommender.surrogate.gaussian_process import (
+    ENGINE,
+    GPU,
+    MODEL,
+    Cells,
+    Hyper,
+    posterior,
+    student_t_scale,
+    winsorized,
 )
 from recommender.training.dataset import Dataset
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from autotune.schema.record import RunRecord
 from autotune.store.sampling import landscape_of
-from recommender.surrogate.intervals import coverage
+from recommender.surrogate.evidence import coverage
 from recommender.surrogate.predictor import Predictor
 from recommender.training.dataset import Dataset, prepare
 from recommender.training.fit import FittedSurrogate

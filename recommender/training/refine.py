@@ -19,11 +19,11 @@ from autotune.catalog.models import catalogue_names
 from autotune.errors import SurrogateError
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import OWN_SOURCE
+from autotune.schema.validation import OWN_SOURCE
 from recommender.features.efficiency import CLASSES, classes_of
 from recommender.features.encode import FEATURE_NAMES, encode_features
 from recommender.features.table import Array, ConfigurationTable, collect
-from recommender.surrogate.artifact import Evidence, Meta
+from recommender.surrogate.artifact import Evidence, SurrogateMeta
 from recommender.surrogate.predictor import Predictor
 from recommender.surrogate.trees import load_forest
 from recommender.training import fit as surrogate
@@ -131,7 +131,7 @@ def load_prior(directory: Path) -> FittedSurrogate:
     )
 
 
-def stages(data: Dataset, prior: Meta) -> dict[str, Dataset]:
+def stages(data: Dataset, prior: SurrogateMeta) -> dict[str, Dataset]:
     """Return the rows of each stage that has any, in the order of STAGES."""
     learned = {key.rpartition("|")[0] for key in prior.source_effects}
     stage = np.array(
@@ -200,7 +200,7 @@ def _without_version(features: Array) -> Array:
     return plain
 
 
-def _believed(prior: Meta, data: Dataset) -> dict[str, float]:
+def _believed(prior: SurrogateMeta, data: Dataset) -> dict[str, float]:
     """Return the shrinkage by class, no smaller than the least where there are rows to learn."""
     present = {CLASSES[k] for k in np.unique(classes_of(data.inputs))}
     return {
@@ -209,11 +209,11 @@ def _believed(prior: Meta, data: Dataset) -> dict[str, float]:
     }
 
 
-def _shares(meta: Meta, inputs: ConfigurationTable) -> Array:
+def _shares(meta: SurrogateMeta, inputs: ConfigurationTable) -> Array:
     return np.array([meta.shrinkage[name] for name in CLASSES])[classes_of(inputs)]
 
 
-def _wanted(prior: Predictor, meta: Meta, data: Dataset, is_last: bool) -> Array:
+def _wanted(prior: Predictor, meta: SurrogateMeta, data: Dataset, is_last: bool) -> Array:
     """Return what the trees should say of a stage's runs, given how far they are believed."""
     prediction = prior.prior(data.inputs)
     residual = data.log_throughput - np.log(prediction.roofline.throughput)
@@ -228,7 +228,7 @@ def _wanted(prior: Predictor, meta: Meta, data: Dataset, is_last: bool) -> Array
     return wanted
 
 
-def _said(taught: FittedSurrogate, meta: Meta, anchors: ConfigurationTable) -> Array:
+def _said(taught: FittedSurrogate, meta: SurrogateMeta, anchors: ConfigurationTable) -> Array:
     """Return what the trees said of anchors, as it reads under the new shrinkage."""
     trees: Array = taught.booster.inplace_predict(encode_features(anchors))
     before, now = _shares(taught.predictor.meta, anchors), _shares(meta, anchors)

@@ -9,9 +9,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from autotune.schema.codec import to_json_line
-from autotune.schema.workload import Workload
+from recommender.api import recommend
 from recommender.commands.confirm import confirm_by_replay
-from recommender.commands.recommend import advise
 from recommender.commands.report import report
 from tests.support.records import record
 
@@ -23,15 +22,14 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a recommendation that was confirmed by recorded runs, one of them failed."""
     folder = tmp_path_factory.mktemp("report")
     uri = f"sqlite:///{folder}/mlruns/mlflow.db"
-    made = advise(
+    made = recommend(
         "meta-llama/Llama-3.1-8B",
-        uri,
-        workload=Workload(),
-        target_gpu="H200",
+        "H200",
         source_gpu="A100-80GB",
         max_gpus=4,
         max_batch_size=256,
-        price=["H200=4", "A100-80GB=1.8"],
+        prices={"H200": 4, "A100-80GB": 1.8},
+        tracking_uri=uri,
     )
     rows = [
         record(

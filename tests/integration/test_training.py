@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 
 from autotune.cli import main
-from autotune.schema.vocabulary import OWN_SOURCE
+from autotune.schema.validation import OWN_SOURCE
 from autotune.store.tracking.store import Store
 from recommender.features.encode import FEATURE_NAMES
 from recommender.surrogate.in_force import load_predictor, return_to_shipped, version_in_force

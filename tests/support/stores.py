@@ -11,7 +11,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from autotune.store.tracking.server import SQLITE_PREFIX, prepare_database
+from autotune.store.location import SQLITE_PREFIX
+from autotune.store.tracking.server import prepare_database
 from autotune.store.tracking.store import EXPERIMENT
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import (
+from autotune.schema.validation import (
     COUNT_FIELDS,
     ENGINES,
     MAY_BE_ZERO,

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from autotune.cli import main
-from autotune.schema.vocabulary import MODES
+from autotune.schema.validation import MODES
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))

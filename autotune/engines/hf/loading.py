@@ -7,8 +7,7 @@ import transformers
 from accelerate import dispatch_model, infer_auto_device_map, init_empty_weights
 from accelerate.utils import get_balanced_memory, set_module_tensor_to_device
 
-from autotune.engines.prompts.word_tokenizer import word_tokenizer
-from autotune.engines.weights import Weights
+from autotune.engines.weights import Weights, word_tokenizer
 from autotune.errors import TrialError
 from autotune.schema.engine_config import EngineConfig
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.engines.base import EngineInfo, Load
 from autotune.engines.metrics import Pass
-from autotune.engines.prompts.word_tokenizer import model_files
 from autotune.engines.vllm.arguments import engine_arguments, environment_defaults, flags
 from autotune.engines.vllm.server_process import HOST, ServerProcess, serving
-from autotune.engines.weights import Weights, find_weights
+from autotune.engines.weights import Weights, find_weights, model_files
 from autotune.errors import TrialError
 from autotune.schema.engine_config import EngineConfig
 

@@ -9,7 +9,7 @@ from typing import Any
 from autotune.schema.configuration import CONFIGURATION_FIELDS
 from autotune.schema.record import RunRecord, short_name
 from autotune.schema.study_spec import SEARCH_SETTINGS
-from autotune.schema.vocabulary import METRIC_FIELDS
+from autotune.schema.validation import METRIC_FIELDS
 
 KIND, RECORD_ID, STUDY_ID = "autotune.kind", "autotune.record_id", "autotune.session_id"
 DOCUMENT_ID = "autotune.document_id"

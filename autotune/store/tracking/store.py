@@ -54,7 +54,7 @@ __all__ = ["EXPERIMENT", "Store", "redact", "serve_ui"]
 EXPERIMENT = "autotune"
 _PAGE = 1000
 _CONFIGURATIONS = f"tags.`{KIND}` = 'configuration'"
-_GIVEN = "autotune.store.bundled"
+_GIVEN = "autotune.store.transfer"
 
 
 class Store(RunBook):

@@ -8,7 +8,7 @@ from typing import Any
 from plotly import graph_objects
 from plotly.offline import get_plotlyjs
 
-from autotune.views.charts.surrogate import Boxes, HeatMap, Lines, Series, compact
+from autotune.views.charts.model import Boxes, HeatMap, Lines, Series, compact
 
 _SYMBOLS = {
     "circle": "circle",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from autotune.schema.record import RunRecord
-from autotune.views.charts.surrogate import (
+from autotune.views.charts.model import (
     BLACK,
     ENGINE_COLORS,
     HeatMap,

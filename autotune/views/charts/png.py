@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.views.charts.surrogate import (
+from autotune.views.charts.model import (
     ENGINE_COLORS,
     Boxes,
     Chart,

@@ -1,9 +1,12 @@
-"""A document: blocks of Markdown and figures, in the order they are read."""
+"""A document: blocks of Markdown and figures, in the order they are read; and how answers show
+themselves in a notebook, drawn by who lies further out and says so here.
+"""
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from autotune.views.charts.surrogate import Chart
+from autotune.views.charts.model import Chart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +69,18 @@ def code(text: str, language: str = "") -> str:
 def inline(text: str) -> str:
     """Return a text of somebody else's so that Markdown shows it as it is."""
     return "".join("\\" + char if char in "\\`*_[]<>#|" else char for char in text)
+
+
+@functools.singledispatch
+def notebook_html(answer: object) -> str:
+    """Return an answer as HTML; types are registered beside the code that draws them."""
+    raise TypeError(f"nothing draws {type(answer).__name__}")
+
+
+class InNotebook:
+    """Shown in a notebook by what is registered for its type."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self)

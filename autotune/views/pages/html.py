@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 
 from autotune.views.charts import png
-from autotune.views.charts.surrogate import Picture
+from autotune.views.charts.model import Picture
 from autotune.views.pages.document import Document, Figure
 
 _STYLE = """

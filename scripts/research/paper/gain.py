@@ -37,6 +37,7 @@ class Harvest:
     Attributes:
         attainable: Of the best measured configuration, suspect rows out.
         gain: Ours by number of confirmatory runs.
+        by_model: What is attainable and ours, of each model.
         infpop: InfPop's mean after 100 evaluations, over models and repetitions.
         infpop_attainable: Of the best in InfPop's own data, suspect rows in.
     """
@@ -45,6 +46,7 @@ class Harvest:
     models: int
     attainable: float
     gain: Mapping[int, float]
+    by_model: Mapping[str, tuple[float, Mapping[int, float]]]
     infpop: float
     infpop_attainable: float
 
@@ -87,16 +89,21 @@ def _harvest(
         for gain in ours
         if (key := (direction.engine, direction.target, gain.model)) in regrets
     ]
-    by_model = optimiser_gains(folder / direction.results)
-    found = [mean for mean, best in by_model if best < PLOT_LIMIT]
+    by_model = {
+        gain.model: (
+            gain.percent,
+            {runs: achieved(gain.percent, regret[runs]) for runs in RUNS},
+        )
+        for gain, regret in played
+    }
+    searched = optimiser_gains(folder / direction.results)
+    found = [mean for mean, best in searched if best < PLOT_LIMIT]
     return Harvest(
         direction=direction,
         models=len(played),
         attainable=statistics.fmean(gain.percent for gain, _ in played),
-        gain={
-            runs: statistics.fmean(achieved(gain.percent, r[runs]) for gain, r in played)
-            for runs in RUNS
-        },
+        gain={runs: statistics.fmean(own[runs] for _, own in by_model.values()) for runs in RUNS},
+        by_model=by_model,
         infpop=statistics.fmean(found),
         infpop_attainable=statistics.fmean(gain.percent for gain in theirs),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autotune.views.charts.surrogate import ENGINE_COLORS
+from autotune.views.charts.model import ENGINE_COLORS
 from research.reference.landscapes import Cell, ReferenceLandscape
 from research.reference.ledger import Advice
 from research.reference.proof import Proof

@@ -116,7 +116,7 @@ def test_rq2_matches_the_published_tables_cell_by_cell(published: list[RunRecord
 @needs_infpop
 def test_the_report_prints_ours_beside_the_papers(published: list[RunRecord]) -> None:
     played = [
-        Harvest(direction=d, models=2, attainable=10.0, gain=dict.fromkeys(RUNS, 5.0),
+        Harvest(direction=d, models=2, attainable=10.0, gain=dict.fromkeys(RUNS, 5.0), by_model={},
                 infpop=8.0, infpop_attainable=16.0)
         for d in DIRECTIONS
     ]  # fmt: skip

@@ -32,7 +32,7 @@ from autotune.importers.rows import (
 )
 from autotune.schema.configuration import Knob, refuse
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import LATENCY_FIELDS
+from autotune.schema.validation import LATENCY_FIELDS
 
 SOURCE: Final = "vllm-bench"
 _KEYS: Final = {

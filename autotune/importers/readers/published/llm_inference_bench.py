@@ -16,7 +16,7 @@ from autotune.importers.plausibility import TOLERANCE
 from autotune.importers.rows import Row, collect, csv_rows, measure, required_count, text
 from autotune.schema.configuration import refuse
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import ENGINES
+from autotune.schema.validation import ENGINES
 
 SOURCE: Final = "LLM-Inference-Bench"
 COLUMNS: Final = (

@@ -15,7 +15,7 @@ from autotune.catalog.models import find_model
 from autotune.errors import InvalidRecordError, UsageError
 from autotune.importers.base import ImportResult, Rejection
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import ENGINES
+from autotune.schema.validation import ENGINES
 
 REQUIRED_COLUMNS: Final = (
     "source",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from autotune.errors import InvalidRecordError
 from autotune.schema.codec import from_csv_row, from_json_line, to_csv, to_json_line
 from autotune.schema.record import RECORD_FIELDS, RunRecord
-from autotune.schema.vocabulary import METRIC_FIELDS
+from autotune.schema.validation import METRIC_FIELDS
 from tests.support.strategies import run_records
 
 GOOD = {

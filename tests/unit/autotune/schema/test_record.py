@@ -9,7 +9,7 @@ from hypothesis import given
 from autotune.errors import InvalidRecordError
 from autotune.schema.configuration import CONFIGURATION_FIELDS
 from autotune.schema.record import RECORD_FIELDS, RunRecord, configuration_from_dict
-from autotune.schema.vocabulary import METRIC_FIELDS
+from autotune.schema.validation import METRIC_FIELDS
 from tests.support.strategies import run_records
 
 GOOD: dict[str, Any] = {

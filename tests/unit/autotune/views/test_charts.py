@@ -6,6 +6,12 @@ import pytest
 
 from autotune.views.charts import png
 from autotune.views.charts.interactive import figure_json
+from autotune.views.charts.judgement import (
+    PredictedPoint,
+    predicted_and_measured,
+    regret_lines,
+    residuals,
+)
 from autotune.views.charts.landscape import (
     Place,
     cost_lines,
@@ -16,15 +22,7 @@ from autotune.views.charts.landscape import (
     speed_lines,
     speed_map,
 )
-from autotune.views.charts.surrogate import (
-    Boxes,
-    HeatMap,
-    Lines,
-    PredictedPoint,
-    predicted_and_measured,
-    regret_lines,
-    residuals,
-)
+from autotune.views.charts.model import Boxes, HeatMap, Lines
 from tests.support.records import record
 
 ROWS = [

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from autotune.schema.record import RunRecord
-from autotune.schema.workload import Workload
 from autotune.store.cache import RecordCache
 from recommender.commands.context import open_context
 from recommender.commands.predict import predict_file
 from recommender.commands.recommend import advise
 from recommender.recommendation.candidates import configuration_of, place_of
+from recommender.recommendation.query import Query
 from recommender.recommendation.recommendation import Recommendation
 from recommender.surrogate.evidence import MOST, related_runs
 from recommender.surrogate.predictor import PRETRAINED, Predictor
@@ -67,13 +67,7 @@ def uri(tmp_path: Path) -> str:
 
 
 def told(uri: str) -> Recommendation:
-    return advise(
-        "meta-llama/Llama-3.1-8B",
-        uri,
-        workload=Workload(input_len=512, output_len=128),
-        target_gpu="H200",
-        max_gpus=1,
-    )
+    return advise(Query(model="meta-llama/Llama-3.1-8B", target_gpu="H200", max_gpus=1), uri)
 
 
 def test_a_recommendation_rests_on_them_and_says_so(uri: str, tmp_path: Path) -> None:

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from autotune.schema.workload import Workload
 from autotune.store.cache import RecordCache
+from recommender import api
 from recommender.commands.explain import explain_recommendation
-from recommender.commands.recommend import advise
 from recommender.features.encode import FEATURE_NAMES, encode
 from recommender.recommendation.candidates import configuration_of
 from recommender.recommendation.query import Query
@@ -81,16 +80,15 @@ def shown(view: object) -> str:
 def test_a_saved_recommendation_is_explained_from_the_store(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     RecordCache(tmp_path).replace(KNOWN)
-    made = advise(
+    made = api.recommend(
         QUERY.model,
-        uri,
-        workload=Workload(),
-        target_gpu="H100",
+        "H100",
         source_gpu="H200",
-        price=["H100=2.9"],
+        prices={"H100": 2.9},
         max_tpot_ms=100,
         objective="energy",
         engine="all",
+        tracking_uri=uri,
     )
     assert "$/Mtok" in shown(recommendation_view(made))
     told = explain_recommendation(made.recommendation_id, uri, top=2)

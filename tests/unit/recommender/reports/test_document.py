@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from autotune.cli import main
 from autotune.schema.workload import Slo, Workload
-from autotune.views.charts.surrogate import Lines
+from autotune.views.charts.model import Lines
 from autotune.views.pages.document import Figure
 from recommender.commands.report import recommendation_document
 from recommender.confirmation.confirm import confirm

@@ -3,8 +3,7 @@
 import pytest
 
 from autotune.schema.configuration import Configuration
-from recommender.surrogate.evidence import gather
-from recommender.surrogate.intervals import (
+from recommender.surrogate.evidence import (
     ALONE,
     BOTH,
     ELSEWHERE,
@@ -12,6 +11,7 @@ from recommender.surrogate.intervals import (
     NOTHING,
     ON_TARGET,
     STATES,
+    gather,
 )
 from tests.support.landscapes import synthetic_runs
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import SurrogateError
-from autotune.schema.workload import Workload
 from recommender.commands.recommend import advise
+from recommender.recommendation.query import Query
 from recommender.surrogate.artifact import FORMAT, META_FILE
 from recommender.surrogate.in_force import (
     CHAMPION,
@@ -96,16 +96,11 @@ def test_a_champion_of_another_format_is_set_aside_in_a_sentence(
     assert surrogate_directory(tmp_path) == PRETRAINED
     assert version_in_force(tmp_path) is None
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    made = advise(MODEL, uri, workload=Workload(), target_gpu="H100", max_gpus=1)
+    asked = Query(model=MODEL, target_gpu="H100", max_gpus=1)
+    made = advise(asked, uri)
     [remark] = [text for text in made.remarks if "set aside" in text]
     assert f"format {found} and this version reads {FORMAT}" in remark
-    shipped = advise(
-        MODEL,
-        f"sqlite:///{tmp_path}/other/mlflow.db",
-        workload=Workload(),
-        target_gpu="H100",
-        max_gpus=1,
-    )
+    shipped = advise(asked, f"sqlite:///{tmp_path}/other/mlflow.db")
     assert made.best == shipped.best
 
 

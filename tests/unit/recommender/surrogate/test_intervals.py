@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from autotune.schema.configuration import Configuration
 from recommender.features.table import collect
+from recommender.surrogate.evidence import WITHOUT_EVIDENCE, conformal_quantile, coverage, doubt
 from recommender.surrogate.gaussian_process import (
     Hyper,
     cells_of,
@@ -14,7 +15,6 @@ from recommender.surrogate.gaussian_process import (
     student_t_scale,
     winsorized,
 )
-from recommender.surrogate.intervals import WITHOUT_EVIDENCE, conformal_quantile, coverage, doubt
 
 HYPER = Hyper()
 

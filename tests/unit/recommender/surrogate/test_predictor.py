@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -212,12 +211,13 @@ def test_weights_that_do_not_fit_are_hardly_feasible(shipped):
     assert prediction.p_feasible < 0.1
 
 
-def test_a_thousand_configurations_are_quick(shipped):
+def test_a_thousand_configurations_are_answered_as_each_would_be_alone(shipped):
+    """How much quicker they are together, ``scripts/benchmark_recommend.py`` says."""
     asked = [_ask(batch_size=1 + i) for i in range(1000)]
-    shipped.predict(asked)
-    start = perf_counter()
-    assert len(shipped.predict(asked)) == 1000
-    assert perf_counter() - start < 0.3
+    together = shipped.predict(asked)
+    assert len(together) == 1000
+    for i in (0, 499, 999):
+        assert shipped.predict([asked[i]]) == [together[i]]
 
 
 def test_nothing_asked_nothing_answered(shipped):

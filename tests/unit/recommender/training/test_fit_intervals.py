@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from recommender.surrogate.evidence import NOTHING, ON_TARGET, STATES
 from recommender.surrogate.gaussian_process import Hyper, cells_of, covariance
-from recommender.surrogate.intervals import NOTHING, ON_TARGET, STATES
 from recommender.training.dataset import prepare
 from recommender.training.fit_intervals import learn_quantiles, three_cells
 from tests.support.landscapes import synthetic_runs

@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import OWN_SOURCE
+from autotune.schema.validation import OWN_SOURCE
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from recommender.training.promotion import Duel, fight
 from recommender.training.refine import refine

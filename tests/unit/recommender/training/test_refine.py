@@ -13,7 +13,7 @@ from autotune.catalog.models import catalogue_names
 from autotune.errors import SurrogateError
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
-from autotune.schema.vocabulary import OWN_SOURCE
+from autotune.schema.validation import OWN_SOURCE
 from recommender.surrogate.artifact import META_FILE, read_surrogate
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from recommender.training.dataset import prepare

@@ -63,7 +63,7 @@ def tokenizers() -> None:
 
 @pytest.mark.usefixtures("tokenizers")
 def test_a_config_alone_gets_a_directory_and_a_tokenizer_of_its_size() -> None:
-    from autotune.engines.prompts.word_tokenizer import model_files, word_tokenizer
+    from autotune.engines.weights import model_files, word_tokenizer
 
     with model_files(RANDOM) as files:
         model, tokenizer = Path(files["model"]), Path(files["tokenizer"])
@@ -78,7 +78,7 @@ def test_a_config_alone_gets_a_directory_and_a_tokenizer_of_its_size() -> None:
 
 @pytest.mark.usefixtures("tokenizers")
 def test_a_directory_without_a_tokenizer_is_served_as_it_is(tmp_path: Path) -> None:
-    from autotune.engines.prompts.word_tokenizer import model_files
+    from autotune.engines.weights import model_files
 
     (tmp_path / "config.json").write_text('{"text_config": {"vocab_size": 5}}')
     with model_files(find_weights(str(tmp_path))) as files:
@@ -89,7 +89,7 @@ def test_a_directory_without_a_tokenizer_is_served_as_it_is(tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("tokenizers")
 def test_a_models_own_tokenizer_is_used(demo_model: Path) -> None:
-    from autotune.engines.prompts.word_tokenizer import model_files
+    from autotune.engines.weights import model_files
 
     with model_files(find_weights(str(demo_model))) as files:
         assert set(files.values()) == {str(demo_model)}

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from autotune.schema.configuration import CONFIGURATION_FIELDS
-from autotune.schema.vocabulary import METRIC_FIELDS
+from autotune.schema.validation import METRIC_FIELDS
 from autotune.store.tracking.saved_views import VIEWS, View, address, furnishing
 
 
