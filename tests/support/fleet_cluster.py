@@ -1,7 +1,7 @@
 """A Ray cluster of several nodes on this machine: real raylets, made-up GPU counts.
 
-Each cluster has a folder, ports and a token of its own: whatever else runs here, or has left a token
-in the home folder that Ray would take for this cluster's, changes nothing.
+Each cluster has a folder, ports and a token of its own: whatever else runs here, or has left a
+token in the home folder that Ray would take for this cluster's, changes nothing.
 """
 
 import json
