@@ -212,6 +212,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
         "recommender.commands.recommend",
         "recommender.confirmation.confirm",
         "recommender.commands.confirm",
+        "recommender.reports.attribution",
     ],
 )
 def test_advice_needs_numpy_alone(module: str) -> None:
