@@ -1,6 +1,7 @@
 """What the tests share: stores, the demo model, a store filled by the demo, this host's name."""
 
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,3 +104,16 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Ran]:
         )
     workspace = Workspace(tmp_path_factory.mktemp("demo"))
     return workspace, workspace("demo", timeout=600)
+
+
+@pytest.fixture(scope="session")
+def pages(
+    demo: tuple[Workspace, Ran], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[str]]:
+    """The addresses that `autotune ui` tells of the demo's store: the configurations' first."""
+    from tests.support.servers import autotune_ui
+
+    workspace, ran = demo
+    assert ran.code == 0, ran.err
+    with autotune_ui(workspace.folder, tmp_path_factory.mktemp("ui") / "ui.log") as told:
+        yield re.findall(r"http://127\S+#\S+", told)

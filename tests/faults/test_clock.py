@@ -54,11 +54,11 @@ def test_a_clock_that_jumps_changes_no_measurement_and_loses_nothing(
     # The jump is in the records' dates, and in nothing that was measured.
     begun = [datetime.datetime.fromisoformat(record.started_at or "") for record in records]
     steps_s = [(b - a).total_seconds() for a, b in itertools.pairwise(begun)]
-    assert any(abs(step - jump_s) < 3 for step in steps_s)
+    assert any(abs(step - jump_s) < 60 for step in steps_s)
     for record in records:
         assert record.output_throughput is not None
         assert record.output_len is not None
         pass_s = record.batch_size * record.output_len / record.output_throughput
-        assert PASS_S <= pass_s < PASS_S + 2
+        assert PASS_S <= pass_s < PASS_S + 60
     synced = Bench(tmp_path).here("sync", bench.journal.name, "--tracking-uri", uri)
     assert f"0 runs logged, {N_TRIALS} known" in synced.out, synced.err

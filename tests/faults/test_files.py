@@ -68,7 +68,7 @@ def test_of_two_studies_that_resume_one_journal_one_is_refused(
 ) -> None:
     bench = Bench(tmp_path, {"LIGHT_ENGINE_PASS_S": "0.02"}).prepare()
     with bench.start() as one, bench.start() as other:
-        errors = [process.communicate(timeout=60)[1] for process in (one, other)]
+        errors = [process.communicate(timeout=300)[1] for process in (one, other)]
     assert sorted((one.returncode, other.returncode)) == [0, 1]
     assert "journal journal.jsonl is in use by another study" in errors[one.returncode == 0]
     assert_nothing_lost_or_doubled(bench.records())

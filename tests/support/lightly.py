@@ -117,7 +117,7 @@ class Bench:
         return ("run", "study.yaml", "--journal", self.journal.name, "--resume", *arguments)
 
 
-def end(process: "subprocess.Popen[str]", *, timeout: float = 120) -> Ran:
+def end(process: "subprocess.Popen[str]", *, timeout: float = 400) -> Ran:
     """Wait for a process that was started with ``Bench.start``."""
     out, err = process.communicate(timeout=timeout)
     return Ran(process.returncode, out, err)
