@@ -91,6 +91,7 @@ def other_peoples_runs(n: int) -> list[RunRecord]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["vllm", "hf"])
 @pytest.mark.parametrize("n_others", [0, 16_000])
 def test_ten_own_runs_help_and_are_never_drowned(engine: str, n_others: int) -> None:
