@@ -1,6 +1,7 @@
 """What the tests share: stores, the demo model, a store filled by the demo, this host's name."""
 
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,8 @@ from hypothesis import HealthCheck, settings
 from autotune.catalog.gpus import detect_cpu
 from autotune.engines.demo_model import build_demo_model
 from autotune.engines.knobs import installed_engines
-from tests.support.alone import turn
+from tests.support.alone import shared_folder, turn
 from tests.support.guard import Guard
-from tests.support.stores import laid_out_database, put_store, shared_folder
 from tests.support.workspace import Ran, Workspace
 
 # A shared machine is slow at times; that is no finding.
@@ -68,12 +68,17 @@ def guard() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of a store before its first experiment, migrated once."""
+    # MLflow takes seconds to import, and most tests do without.
+    from tests.support.stores import laid_out_database
+
     return laid_out_database(shared_folder(tmp_path_factory.getbasetemp()))
 
 
 @pytest.fixture(scope="session")
 def new_store(laid_out: Path) -> Callable[..., str]:
     """Puts an empty store into a folder, where the command line has its own; returns its URI."""
+    from tests.support.stores import put_store
+
     return lambda folder, name="mlruns/mlflow.db": put_store(laid_out, folder, name)
 
 
@@ -99,3 +104,16 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Ran]:
         )
     workspace = Workspace(tmp_path_factory.mktemp("demo"))
     return workspace, workspace("demo", timeout=600)
+
+
+@pytest.fixture(scope="session")
+def pages(
+    demo: tuple[Workspace, Ran], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[str]]:
+    """The addresses that `autotune ui` tells of the demo's store: the configurations' first."""
+    from tests.support.servers import autotune_ui
+
+    workspace, ran = demo
+    assert ran.code == 0, ran.err
+    with autotune_ui(workspace.folder, tmp_path_factory.mktemp("ui") / "ui.log") as told:
+        yield re.findall(r"http://127\S+#\S+", told)

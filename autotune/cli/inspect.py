@@ -78,8 +78,7 @@ def ui(port: int, tracking_uri: str) -> None:
       autotune ui --port 5001
     """
     from autotune.store.tracking.saved_views import VIEWS, address
-    from autotune.store.tracking.server import serve_ui
-    from autotune.store.tracking.store import Store
+    from autotune.store.tracking.store import Store, serve_ui
     from recommender.commands.report import attach_reports
     from recommender.reports.tracking import log_pending
 

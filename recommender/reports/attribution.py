@@ -19,7 +19,6 @@ from recommender.recommendation.recommendation import Recommendation
 from recommender.surrogate.evidence import gather
 from recommender.surrogate.neighbours import Evidence, Neighbour, nearest_measured
 from recommender.surrogate.predictor import Predictor
-from recommender.training.fit import contributions, load_booster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +90,9 @@ def account_for(
     prior = predictor.prior(inputs)
     seconds = prior.roofline.shares_s
     shares = seconds / seconds.sum(axis=1, keepdims=True)
+    # XGBoost takes seconds to import, and a node that only measures has none.
+    from recommender.training.fit import contributions, load_booster
+
     shap = contributions(load_booster(surrogate), encode_features(inputs))
     believed = np.array([predictor.meta.shrinkage[name] for name in CLASSES])[prior.classes]
     near = nearest_measured(predictor, configurations, known)

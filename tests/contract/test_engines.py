@@ -216,13 +216,13 @@ def test_a_config_alone_is_measured_and_a_hang_ends_it(
     (bare / "config.json").write_bytes((demo_model / "config.json").read_bytes())
     config = EngineConfig(engine=engine, model=str(bare), gpu=cpu, knobs=KNOBS[engine])
     log = folder / f"bare-{engine}.log"
-    with EngineSession(config, log_path=log, stall_timeout_s=6) as session:
+    with EngineSession(config, log_path=log, stall_timeout_s=10) as session:
         started = session.start(max_batch_size=2, max_model_len=64)
         pid = session.pid
         assert started.weights == "random"
         row = session.measure(batch_size=2, workload=SHORT, policy=ONCE)
         assert row["output_throughput"] * row["measure_s"] == pytest.approx(16)
-        with pytest.raises(TrialError, match="no progress for 6 s") as caught:
+        with pytest.raises(TrialError, match="no progress for 10 s") as caught:
             session.measure(
                 batch_size=1,
                 workload=SHORT,
@@ -328,7 +328,7 @@ def test_the_worker_goes_with_its_parent_however_that_ends(
     )
     assert parent.stdout is not None
     group = int(parent.stdout.readline())
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     # The guard is the second process of the group; the engine is still loading then.
     while len(members(group)) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -336,7 +336,7 @@ def test_the_worker_goes_with_its_parent_however_that_ends(
     parent.send_signal(number)
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while members(group) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not members(group)

@@ -1,6 +1,7 @@
 """Disks that are full, or read-only, in the middle of a study and before it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_a_disk_full_while_journalling_costs_nothing(after: int, tmp_path: Path)
         # The result that found no room is in the message, whole.
         assert from_json_line(line).status == "completed"
         assert after <= len(before) < N_TRIALS
-        assert bench.run("--journal", journal).code == 0
+        assert bench.run_here("--journal", journal).code == 0
         after_all = read_journal(journal)
         assert after_all[: len(before)] == before
         assert_nothing_lost_or_doubled(after_all)
@@ -46,21 +47,23 @@ def test_a_disk_without_room_for_a_new_store_leaves_no_half_store(
     size: str, tmp_path: Path
 ) -> None:
     bench = Bench(tmp_path).prepare()
-    assert bench.run().code == 0
+    assert bench.run_here().code == 0
     with mounted(tmp_path / "disk", size=size) as disk:
         uri = f"sqlite:///{disk}/mlruns/mlflow.db"
-        ended = bench.command("import", bench.journal, "--tracking-uri", uri)
+        ended = bench.here("import", bench.journal, "--tracking-uri", uri)
         assert ended.code == 1
         assert f"cannot open the store {uri}: " in ended.err
         assert "disk" in ended.err
         assert not list((disk / "mlruns").glob("mlflow.db*"))
 
 
-def test_a_disk_full_under_the_store_costs_the_study_nothing(tmp_path: Path) -> None:
+def test_a_disk_full_under_the_store_costs_the_study_nothing(
+    tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
     bench = Bench(tmp_path).prepare()
     with mounted(tmp_path / "disk", size="12m") as disk:
-        uri = f"sqlite:///{disk}/mlruns/mlflow.db"
-        assert bench.command("sync", "--tracking-uri", uri).code == 0
+        uri = new_store(disk)
+        assert bench.here("sync", "--tracking-uri", uri).code == 0
         with bench.start("--tracking-uri", uri, LIGHT_ENGINE_PASS_S="0.05") as process:
             while not bench.records():
                 assert process.poll() is None
@@ -73,11 +76,11 @@ def test_a_disk_full_under_the_store_costs_the_study_nothing(tmp_path: Path) -> 
 
 
 def _assert_sync_catches_up(bench: Bench, uri: str) -> None:
-    synced = bench.command("sync", bench.journal.name, "--tracking-uri", uri)
+    synced = bench.here("sync", bench.journal.name, "--tracking-uri", uri)
     assert synced.code == 0, synced.err
-    again = bench.command("sync", bench.journal.name, "--tracking-uri", uri, "--json")
+    again = bench.here("sync", bench.journal.name, "--tracking-uri", uri, "--json")
     assert json.loads(again.out)["journals"][0]["logged"] == 0
-    exported = bench.command("export", "all.jsonl", "--tracking-uri", uri)
+    exported = bench.here("export", "all.jsonl", "--tracking-uri", uri)
     assert exported.code == 0
     lines = (bench.folder / "all.jsonl").read_text().splitlines()
     assert {from_json_line(line).record_id for line in lines} == {
@@ -86,18 +89,20 @@ def _assert_sync_catches_up(bench: Bench, uri: str) -> None:
     assert len(lines) == N_TRIALS
 
 
-def test_a_read_only_store_is_named_by_whatever_would_write_to_it(tmp_path: Path) -> None:
+def test_a_read_only_store_is_named_by_whatever_would_write_to_it(
+    tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
     bench = Bench(tmp_path).prepare()
     with mounted(tmp_path / "disk", size="12m") as disk:
-        uri = f"sqlite:///{disk}/mlruns/mlflow.db"
-        at_store = ("--tracking-uri", uri)
+        at_store = ("--tracking-uri", new_store(disk))
+        # A process of its own, which keeps no file of the disk open.
         assert bench.run(*at_store).code == 0
         make_read_only(disk)
         refused = [
-            bench.command("run", "study.yaml", *at_store),
-            bench.command("import", bench.journal, *at_store),
-            bench.command(*RECOMMEND, *at_store),
-            bench.command("export", disk / "x.jsonl", *at_store),
+            bench.here("run", "study.yaml", *at_store),
+            bench.here("import", bench.journal, *at_store),
+            bench.here(*RECOMMEND, *at_store),
+            bench.here("export", disk / "x.jsonl", *at_store),
         ]
     for ended in refused:
         assert ended.code == 1, ended

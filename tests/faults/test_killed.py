@@ -23,7 +23,7 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def wait_for_children(pid: int, *, timeout: float = 60) -> list[int]:
+def wait_for_children(pid: int, *, timeout: float = 300) -> list[int]:
     """The processes that one has started, once there is one."""
     deadline = time.monotonic() + timeout
     while not (found := children(pid)) and time.monotonic() < deadline:
@@ -54,7 +54,7 @@ def test_what_is_killed_at_a_random_moment_loses_and_doubles_nothing(
         victims = wait_for_children(process.pid) if is_worker else [process.pid]
         for victim in victims:
             kill(victim)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     before = bench.records()
     assert victims
     assert process.returncode == (0 if is_worker else -signal.SIGKILL)
@@ -79,7 +79,7 @@ def test_a_study_killed_again_and_again_loses_and_doubles_nothing(tmp_path: Path
             for _ in range(moments.randrange(2, 8)):
                 process.stderr.readline()
             kill(process.pid)
-            process.communicate(timeout=60)
+            process.communicate(timeout=300)
         ids = [record.record_id for record in bench.records()]
         assert ids[: len(known)] == known
         known = ids

@@ -78,7 +78,7 @@ def test_a_server_that_fails_in_mid_study_slows_and_loses_nothing(
     assert f"`autotune sync {bench.journal.name}`" in ended.out
     standing.mode = "forward"
     standing.let_go.set()
-    synced = bench.command("sync", bench.journal.name, "--tracking-uri", standing.uri)
+    synced = bench.here("sync", bench.journal.name, "--tracking-uri", standing.uri)
     assert synced.code == 0, synced.err
     records = bench.records()
     assert ids_in(server.uri, records) == sorted(r.record_id for r in records)
@@ -144,7 +144,7 @@ def test_a_database_locked_by_another_writer_costs_the_study_nothing(
 def test_a_server_that_is_not_there_is_named_before_anything_is_measured(tmp_path: Path) -> None:
     bench = Bench(tmp_path, IMPATIENT).prepare()
     uri = "http://someone:a-password@127.0.0.1:1"
-    ended = bench.run("--tracking-uri", uri)
+    ended = bench.run_here("--tracking-uri", uri)
     assert ended.code == 1
     assert "cannot open the store http://127.0.0.1:1" in ended.err
     assert "a-password" not in ended.err

@@ -1,30 +1,25 @@
-"""A study over a real Ray cluster: raylets with made-up GPU counts, real engines, nodes killed."""
+"""A study over a real Ray cluster: raylets with made-up GPU counts, nodes killed, light engines."""
 
-import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from autotune.engines.knobs import engine_version
 from autotune.schema.configuration import identity
 from autotune.schema.record import RunRecord
 from autotune.store.journal import read_journal
 from tests.integration.conftest import AUTOTUNE, Workspace
 from tests.support.fleet_cluster import Cluster, cluster
+from tests.support.lightly import LIGHT, Bench, light_environment
+from tests.support.workspace import on_path
 
 pytest.importorskip("ray", reason="a fleet needs the extra `fleet`")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(engine_version("hf") is None, reason="transformers is not installed"),
-]
+pytestmark = pytest.mark.slow
 N_TRIALS = 8
 STUDY = {
-    "model": "demo-model",
-    "engines": "hf",
     "batch_sizes": "1,2,3,4",
     "exhaustive": True,
     "knobs": {"hf": {"attn_implementation": ["sdpa", "eager"]}},
@@ -35,24 +30,26 @@ STUDY = {
 
 @pytest.fixture(scope="module")
 def ray_cluster(cpu: str) -> Iterator[Cluster]:
-    with cluster({}) as running:
+    # Passes that leave time to kill a node between the first results and the last.
+    light = {"PYTHONPATH": on_path(LIGHT), "LIGHT_ENGINE_PASS_S": "0.3"}
+    with cluster(light) as running:
         for name in ("a", "b"):
             running.add(name, n_gpus=1, resources={f"gpu:{cpu}": 1})
         yield running
 
 
 @pytest.fixture
-def fleet_shop(workspace: Workspace, demo_model: Path) -> Workspace:
-    (workspace.folder / "demo-model").symlink_to(demo_model)
-    (workspace.folder / "study.yaml").write_text(json.dumps(STUDY))
+def fleet_shop(workspace: Workspace) -> Workspace:
+    Bench(workspace.folder).prepare(**STUDY)
     return workspace
 
 
-def start(workspace: Workspace, address: str) -> "subprocess.Popen[str]":
+def start(workspace: Workspace, address: str, access: Mapping[str, str]) -> "subprocess.Popen[str]":
     command = ("run", "study.yaml", "--fleet", address, "--journal", "j.jsonl", "--resume")
     return subprocess.Popen(
         [str(AUTOTUNE), *command],
         cwd=workspace.folder,
+        env=light_environment(**access),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -79,10 +76,10 @@ def assert_whole(records: list[RunRecord]) -> None:
 def test_a_node_killed_in_mid_study_loses_nothing(
     ray_cluster: Cluster, fleet_shop: Workspace, cpu: str
 ) -> None:
-    with start(fleet_shop, ray_cluster.address) as process:
+    with start(fleet_shop, ray_cluster.address, ray_cluster.access) as process:
         wait_for_records(fleet_shop, 3, process)
         ray_cluster.kill("a")
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     records = records_of(fleet_shop)
     assert_whole(records)
@@ -97,13 +94,13 @@ def test_a_node_killed_in_mid_study_loses_nothing(
 def test_a_driver_killed_in_mid_study_goes_on_where_it_was(
     ray_cluster: Cluster, fleet_shop: Workspace
 ) -> None:
-    with start(fleet_shop, ray_cluster.address) as process:
+    with start(fleet_shop, ray_cluster.address, ray_cluster.access) as process:
         wait_for_records(fleet_shop, 2, process)
         process.send_signal(signal.SIGKILL)
     before = records_of(fleet_shop)
     assert 2 <= len(before) < N_TRIALS
-    with start(fleet_shop, ray_cluster.address) as process:
-        _, err = process.communicate(timeout=240)
+    with start(fleet_shop, ray_cluster.address, ray_cluster.access) as process:
+        _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     after = records_of(fleet_shop)
     assert after[: len(before)] == before
@@ -111,26 +108,41 @@ def test_a_driver_killed_in_mid_study_goes_on_where_it_was(
 
 
 def test_a_recommendation_is_confirmed_on_the_node_that_has_its_target(
-    ray_cluster: Cluster, fleet_shop: Workspace, cpu: str
+    ray_cluster: Cluster, fleet_shop: Workspace, cpu: str, new_store: Callable[[Path], str]
 ) -> None:
-    asked = ("--model", "demo-model", "--engine", "hf", "--input-len", "16", "--output-len", "8")
-    made = fleet_shop("recommend", *asked, "--target-gpu", cpu, "--max-batch-size", "4", "--json")
+    new_store(fleet_shop.folder)
+    asked = ("--model", "light-model", "--engine", "hf", "--input-len", "16", "--output-len", "8")
+    made = fleet_shop.here(
+        "recommend", *asked, "--target-gpu", cpu, "--max-batch-size", "4", "--json"
+    )
     assert made.code == 0, made.err
     at = ("--fleet", ray_cluster.address, "--runs", "2", "--time-budget", "1", "--json")
-    confirmed = fleet_shop("confirm", made.json()["recommendation_id"], *at)
+    confirmed = fleet_shop(
+        "confirm",
+        made.json()["recommendation_id"],
+        *at,
+        PYTHONPATH=on_path(LIGHT),
+        **ray_cluster.access,
+    )
     assert confirmed.code == 0, confirmed.err
     assert len(confirmed.json()["runs"]) == 2
     assert confirmed.json()["winner"]["output_throughput"] > 0
-    elsewhere = fleet_shop("recommend", *asked, "--target-gpu", "H100", "--json")
-    refused = fleet_shop("confirm", elsewhere.json()["recommendation_id"], *at)
+    elsewhere = fleet_shop.here("recommend", *asked, "--target-gpu", "H100", "--json")
+    refused = fleet_shop(
+        "confirm",
+        elsewhere.json()["recommendation_id"],
+        *at,
+        PYTHONPATH=on_path(LIGHT),
+        **ray_cluster.access,
+    )
     assert refused.code == 1
     assert "no host of the fleet has 1 x H100-80GB" in refused.err
     assert cpu in refused.err
 
 
 def test_a_cluster_that_is_not_there_is_named(fleet_shop: Workspace) -> None:
-    with start(fleet_shop, "127.0.0.1:1") as process:
-        _, err = process.communicate(timeout=120)
+    with start(fleet_shop, "127.0.0.1:1", {}) as process:
+        _, err = process.communicate(timeout=500)
     assert process.returncode == 1
     assert "no Ray cluster at '127.0.0.1:1'" in err
     assert "Traceback" not in err

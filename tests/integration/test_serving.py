@@ -225,8 +225,8 @@ def test_the_server_goes_with_the_workers_parent(demo_model: Path, cpu: str, fol
         lines = command_lines(group)
         return any("api_server" in x for x in lines) and any("VLLM::" in x for x in lines)
 
-    assert wait_for(engine_is_there, limit_s=120)
+    assert wait_for(engine_is_there, limit_s=400)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    assert wait_for(lambda: not members(group), limit_s=20)
+    assert wait_for(lambda: not members(group), limit_s=120)

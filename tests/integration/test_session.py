@@ -85,7 +85,7 @@ def test_a_worker_that_dies_is_noticed_though_its_child_holds_the_pipe_open(
         assert "the last words" in caught.value.log
         assert members(pid)
     assert not members(pid)
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 100
 
 
 def test_a_worker_that_says_nothing_has_timed_out_and_is_ended_against_its_will(
@@ -109,6 +109,6 @@ def test_ending_a_group_ends_stopped_processes_too(
             time.sleep(0.01)
         os.killpg(session.pid, signal.SIGSTOP)
         begin = time.monotonic()
-        end_group(session.pid, grace_s=5)
+        end_group(session.pid, grace_s=60)
         assert not members(session.pid)
-        assert time.monotonic() - begin < 4
+        assert time.monotonic() - begin < 50

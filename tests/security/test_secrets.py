@@ -1,6 +1,9 @@
 """Secrets that are planted wherever they may lie come out nowhere."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from autotune.store.journal import read_journal
 from tests.support.lightly import Bench
@@ -14,6 +17,8 @@ PLANTED = {
     "OPENAI_API_KEY": "sk-PLANTED6SECRET",
     "DATABASE": "postgresql://someone:PLANTED7SECRET@127.0.0.1/db",
 }
+# MLflow warns of the type hints of its own XGBoost flavour when it is imported.
+pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
 MARK = b"PLANTED"
 
 
@@ -21,10 +26,12 @@ def planted_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and MARK in path.read_bytes()]
 
 
-def test_no_secret_reaches_a_journal_a_log_a_tag_or_an_artifact(tmp_path: Path) -> None:
+def test_no_secret_reaches_a_journal_a_log_a_tag_or_an_artifact(
+    tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
     # The engine fails with its whole environment in the message.
     bench = Bench(tmp_path, PLANTED | {"LIGHT_ENGINE_FAULT": "tells secrets"}).prepare()
-    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    uri = new_store(tmp_path)
     ended = bench.run("--tracking-uri", uri)
     assert ended.code == 0
     told = [record for record in read_journal(bench.journal) if record.status == "crashed"]
@@ -33,10 +40,10 @@ def test_no_secret_reaches_a_journal_a_log_a_tag_or_an_artifact(tmp_path: Path) 
     asked = ("--model", "light-model", "--target-gpu", "H100", "--engine", "hf")
     lengths = ("--input-len", "16", "--output-len", "4")
     others = [
-        bench.command("recommend", *asked, *lengths, "--log", "--tracking-uri", uri),
-        bench.command("train", "--tracking-uri", uri),
-        bench.command("report", "all", "--tracking-uri", uri),
-        bench.command("export", "all.jsonl", "--tracking-uri", uri),
+        bench.here("recommend", *asked, *lengths, "--log", "--tracking-uri", uri),
+        bench.here("train", "--tracking-uri", uri),
+        bench.here("report", "all", "--tracking-uri", uri),
+        bench.here("export", "all.jsonl", "--tracking-uri", uri),
     ]
     for one in (ended, *others):
         assert one.code == 0, one.err
@@ -57,10 +64,12 @@ def test_an_address_s_login_is_in_no_message_and_no_file(tmp_path: Path) -> None
     assert not planted_in(tmp_path)
 
 
-def test_a_journal_s_names_stay_in_the_store_s_folder(tmp_path: Path) -> None:
+def test_a_journal_s_names_stay_in_the_store_s_folder(
+    tmp_path: Path, new_store: Callable[[Path], str]
+) -> None:
     """A journal from elsewhere may name its session as it likes."""
     bench = Bench(tmp_path).prepare()
-    assert bench.run().code == 0
+    assert bench.run_here().code == 0
     evil = "../../../escaped'; DROP TABLE runs; --"
     lines = bench.journal.read_text().splitlines()
     session = read_journal(bench.journal)[0].session_id
@@ -68,11 +77,11 @@ def test_a_journal_s_names_stay_in_the_store_s_folder(tmp_path: Path) -> None:
     kept = [line.replace(session, evil) for line in lines[:-2]]
     bench.journal.write_text("\n".join(kept) + "\n")
     outside = set(tmp_path.parent.iterdir())
-    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
-    resumed = bench.run("--tracking-uri", uri, LIGHT_ENGINE_FAULT="exits")
+    uri = new_store(tmp_path)
+    resumed = bench.run_here("--tracking-uri", uri, LIGHT_ENGINE_FAULT="exits")
     assert resumed.code == 0, resumed.err
     assert {record.session_id for record in bench.records()} == {evil}
-    reported = bench.command("report", evil, "--tracking-uri", uri)
+    reported = bench.here("report", evil, "--tracking-uri", uri)
     assert reported.code == 0, reported.err
     assert set(tmp_path.parent.iterdir()) == outside
     written = list(tmp_path.rglob("*escaped*"))

@@ -1,6 +1,7 @@
-"""Turns: a test that compares times runs while no other worker runs a test."""
+"""What the workers of a run share, and turns: who compares times runs while nobody else does."""
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,3 +20,8 @@ def turn(folder: Path, *, alone: bool) -> Iterator[None]:
         fcntl.flock(running, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         fcntl.flock(turnstile, fcntl.LOCK_UN)
         yield
+
+
+def shared_folder(base: Path) -> Path:
+    """Return the folder that the workers of a run share, from one worker's own."""
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base

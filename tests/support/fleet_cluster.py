@@ -1,6 +1,7 @@
 """A Ray cluster of several nodes on this machine: real raylets, made-up GPU counts.
 
-Each cluster has a folder and ports of its own, and takes nothing for given of what else runs here.
+Each cluster has a folder, ports and a token of its own: whatever else runs here, or has left a
+token in the home folder that Ray would take for this cluster's, changes nothing.
 """
 
 import json
@@ -38,11 +39,16 @@ class Cluster:
     Args:
         environment: What engines on its nodes find in theirs.
         folder: Where it keeps its sockets, so a short path, and what its processes print.
+
+    Attributes:
+        address: What `--fleet` is given.
+        access: What a process that comes to it needs in its environment.
     """
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         self.address = f"{HOST}:{free_port()}"
-        self._environment = clean_environment() | _QUIET | environment
+        self.access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}
+        self._environment = clean_environment() | _QUIET | self.access | environment
         self._folder = folder
         self._nodes: dict[str, tuple[str, subprocess.Popen[bytes]]] = {}
 
@@ -70,7 +76,7 @@ class Cluster:
             self.kill(name)
 
     def _start(self, name: str, arguments: list[str]) -> None:
-        command = [str(RAY), "start", "--block", "--num-cpus=1", f"--node-ip-address={HOST}"]
+        command = [str(RAY), "start", "--block", "--num-cpus=1"]
         command += ["--object-store-memory=80000000", "--disable-usage-stats"]
         command += [f"--{port}={free_port()}" for port in _PORTS]
         # Workers take what the system gives them.
@@ -87,7 +93,7 @@ class Cluster:
             )
         self._nodes[name] = (mark, process)
         # Two nodes that start at the same time on one machine get in each other's way.
-        said = wait_for(len(self._nodes), self.address)
+        said = wait_for(len(self._nodes), self.address, self.access)
         assert said is None, f"{name}: {said}\n{log.read_text()}"
 
 
@@ -125,11 +131,11 @@ while True:
 """
 
 
-def wait_for(n_nodes: int, address: str, *, within_s: float = _WITHIN_S) -> str | None:
+def wait_for(n_nodes: int, address: str, access: Mapping[str, str]) -> str | None:
     """Wait until so many nodes answer; say what happened if they never do."""
     done = subprocess.run(
-        [sys.executable, "-c", _COUNT, address, str(n_nodes), str(within_s)],
-        env=clean_environment() | _QUIET,
+        [sys.executable, "-c", _COUNT, address, str(n_nodes), str(_WITHIN_S)],
+        env=clean_environment() | _QUIET | access,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

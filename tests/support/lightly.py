@@ -59,7 +59,7 @@ class Bench:
         model.mkdir(exist_ok=True)
         (model / "config.json").write_text(json.dumps(_CONFIG))
         (self.folder / "study.yaml").write_text(
-            json.dumps({"model": "light-model", **_STUDY, **study})
+            json.dumps({"model": "light-model", **_STUDY} | study)
         )
         return self
 
@@ -117,7 +117,7 @@ class Bench:
         return ("run", "study.yaml", "--journal", self.journal.name, "--resume", *arguments)
 
 
-def end(process: "subprocess.Popen[str]", *, timeout: float = 120) -> Ran:
+def end(process: "subprocess.Popen[str]", *, timeout: float = 400) -> Ran:
     """Wait for a process that was started with ``Bench.start``."""
     out, err = process.communicate(timeout=timeout)
     return Ran(process.returncode, out, err)

@@ -20,6 +20,7 @@ import pytest
 
 from autotune.processes import end_group
 from tests.support.ports import HOST, free_port
+from tests.support.workspace import AUTOTUNE, clean_environment
 
 _START_S = 300.0
 
@@ -50,7 +51,7 @@ class MlflowServer:
                 command, stdout=log, stderr=log, cwd=self._folder, start_new_session=True
             )
         deadline = time.monotonic() + _START_S
-        while not self._answers():
+        while not _answers(f"{self.uri}/health"):
             assert self._process.poll() is None, (self._folder / "server.log").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -62,11 +63,6 @@ class MlflowServer:
             end_group(process.pid, grace_s=0)
             process.wait()
 
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=5):
-            return True
-        return False
-
 
 @contextmanager
 def mlflow_server(backend: str, folder: Path) -> Iterator[MlflowServer]:
@@ -77,6 +73,40 @@ def mlflow_server(backend: str, folder: Path) -> Iterator[MlflowServer]:
         yield server
     finally:
         server.kill()
+
+
+@contextmanager
+def autotune_ui(folder: Path, log: Path) -> Iterator[str]:
+    """Run ``autotune ui`` on a folder's store meanwhile; what it printed until it answered."""
+    port = free_port()
+    with log.open("w") as file:
+        server = subprocess.Popen(
+            [str(AUTOTUNE), "ui", "--port", str(port)],
+            cwd=folder,
+            env=clean_environment(),
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + _START_S
+        while not _answers(f"http://{HOST}:{port}/"):
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, f"nothing answers at port {port}"
+            time.sleep(0.2)
+        yield log.read_text()
+    finally:
+        server.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(timeout=60)
+        end_group(server.pid, grace_s=5)
+        server.wait()
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+        return True
+    return False
 
 
 class Proxy(ThreadingHTTPServer):

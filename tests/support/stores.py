@@ -5,7 +5,6 @@ demo and the README's commands; everybody else's may be a copy.
 """
 
 import fcntl
-import os
 import shutil
 from pathlib import Path
 
@@ -32,11 +31,6 @@ def laid_out_database(shared: Path) -> Path:
 
 def _migrate(uri: str) -> None:
     MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT)
-
-
-def shared_folder(base: Path) -> Path:
-    """Return the folder that the workers of a run share, from one worker's own."""
-    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 def put_store(database: Path, folder: Path, name: str = "mlruns/mlflow.db") -> str:

@@ -215,6 +215,7 @@ assert {may_be_rich} or "rich" not in sys.modules
         "recommender.commands.confirm",
         "recommender.commands.predict",
         "recommender.reports.tables",
+        "recommender.reports.attribution",
     ],
 )
 def test_advice_needs_numpy_alone(module: str) -> None:

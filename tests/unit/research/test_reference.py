@@ -170,6 +170,7 @@ def test_what_was_not_measured_is_unknown_not_zero() -> None:
     assert "| - |" in markdown({"some": [proof]})
 
 
+@pytest.mark.slow
 def test_the_ledger_tells_aims_met_from_aims_missed() -> None:
     lands = [made_up(), made_up(fall_from=64)]
     proofs = settle(advise("published", PREDICTOR, lands), PREDICTOR)
@@ -183,6 +184,7 @@ def test_the_ledger_tells_aims_met_from_aims_missed() -> None:
     assert len(document["surrogates"]["published"]["rows"]) == 2
 
 
+@pytest.mark.slow
 def test_a_bound_to_stop_at_saves_runs_and_gives_up_no_more_than_it_says() -> None:
     lands = [made_up(), made_up(level=0.9)]
     advice = advise("published", PREDICTOR, lands)
@@ -214,6 +216,7 @@ def test_advice_says_what_it_was_before_anything_was_measured() -> None:
     assert told["best"]["low"] < told["best"]["output_throughput"] < told["best"]["high"]
 
 
+@pytest.mark.slow
 def test_a_left_out_model_is_predicted_by_a_surrogate_that_never_saw_it() -> None:
     runs = synthetic_runs()
     rows = [r for r in runs if r.gpu == "H100-80GB" and r.model == MODELS[0] and r.n_gpus == 1]

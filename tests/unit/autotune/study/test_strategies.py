@@ -50,6 +50,7 @@ def regret(strategy: str, seed: int, n: int, folder: Path) -> float:
     return 1 - max((r.output_throughput or 0.0 for r in made), default=0.0) / best
 
 
+@pytest.mark.slow
 def test_tpe_finds_more_than_chance_in_as_many_runs(tmp_path: Path) -> None:
     found = {
         name: statistics.mean(regret(name, seed, 14, tmp_path) for seed in range(20))
@@ -120,6 +121,7 @@ def latency(of: Configuration) -> float:
     return of.batch_size / of.n_gpus
 
 
+@pytest.mark.slow
 def test_tpe_looks_where_the_limits_are_met(tmp_path: Path) -> None:
     share = {}
     for name, slo in (("free", Slo()), ("bound", Slo(max_ttft_ms=16))):

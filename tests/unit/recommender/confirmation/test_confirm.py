@@ -146,6 +146,7 @@ def test_a_crash_is_never_the_winner(advice: Recommendation) -> None:
     assert done.winner.batch_size == 16
 
 
+@pytest.mark.slow
 def test_the_bound_holds_on_landscapes_that_the_surrogate_never_saw() -> None:
     held = []
     for land in reference_landscapes(sorted(REFERENCE.glob("*.jsonl"))):

@@ -44,6 +44,7 @@ def table():
     return evaluate(two_gpus, protocol="migration", engine="vllm", runs=(0, 3))
 
 
+@pytest.mark.slow
 def test_every_direction_method_and_number_of_runs_has_a_row(table):
     assert all(set(row) >= KEYS for row in table)
     assert {row["method"] for row in table} == set(METHODS)
@@ -54,6 +55,7 @@ def test_every_direction_method_and_number_of_runs_has_a_row(table):
     assert all(row["groups"] == len(MODELS) for row in table if row["method"] == "ours")
 
 
+@pytest.mark.slow
 def test_on_an_easy_landscape_ours_is_near_the_best_and_never_below_keep(table):
     by_method = {(r["source_gpu"], r["target_gpu"], r["method"], r["runs"]): r for r in table}
     for (source, target, method, runs), row in by_method.items():
@@ -65,6 +67,7 @@ def test_on_an_easy_landscape_ours_is_near_the_best_and_never_below_keep(table):
             assert runs < 3 or row["regret_mean"] <= incumbent["regret_mean"] + 1e-12
 
 
+@pytest.mark.slow
 def test_the_bound_on_regret_is_ours_alone_and_there_after_a_run(table):
     for row in table:
         has_bound = row["method"] == "ours" and row["runs"] > 0
@@ -117,6 +120,7 @@ def test_tpe_runs_distinct_configurations_and_follows_its_seed():
     assert sorted(everything) == list(range(len(case.candidates)))
 
 
+@pytest.mark.slow
 def test_the_same_rows_give_the_same_table():
     few = [run for run in RUNS if run.gpu != "H100-80GB"]
     one, two = (evaluate(few, protocol="leave-model-out", runs=(0, 1)) for _ in range(2))

@@ -62,6 +62,7 @@ def test_two_gpus_are_judged_as_whole_gpus() -> None:
     assert duel.is_won
 
 
+@pytest.mark.slow
 def test_a_champion_that_saw_the_runs_has_no_advantage() -> None:
     """As a file it would win on its own rows; refitted without them it is an equal."""
     rows = own_runs(0.6)
@@ -77,6 +78,7 @@ def test_a_champion_that_saw_the_runs_has_no_advantage() -> None:
     assert unfair.champion_ape < fair.champion_ape
 
 
+@pytest.mark.slow
 def test_new_runs_beat_a_champion_that_lacks_them() -> None:
     old, new = own_runs(0.9), own_runs(0.4, gpu="A100-80GB", model="microsoft/phi-2")
     more = own_runs(0.4, gpu="A100-80GB", model="mistralai/Mistral-7B-v0.1")

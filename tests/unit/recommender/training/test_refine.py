@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import statistics
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,7 @@ def error(predictor: Predictor, rows: list[RunRecord]) -> float:
     )
 
 
+@cache
 def other_peoples_runs(n: int) -> list[RunRecord]:
     """Return runs of a harness half again as fast as the shipped surrogate says, unevenly."""
     rng = np.random.default_rng(0)
@@ -89,6 +91,7 @@ def other_peoples_runs(n: int) -> list[RunRecord]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["vllm", "hf"])
 @pytest.mark.parametrize("n_others", [0, 16_000])
 def test_ten_own_runs_help_and_are_never_drowned(engine: str, n_others: int) -> None:
