@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.table import Table
@@ -14,11 +13,8 @@ from recommender.recommendation.candidates import Candidate
 from recommender.recommendation.migration import Migration
 from recommender.recommendation.query import Query
 from recommender.recommendation.recommendation import Recommendation
+from recommender.reports.attribution import Account, Explanation
 from recommender.surrogate.neighbours import Evidence
-
-# That imports XGBoost, which a node that only measures lacks and an answer has no time for.
-if TYPE_CHECKING:
-    from recommender.reports.attribution import Account, Explanation
 
 _COLUMNS = ("engine", "GPUs", "batch", "tok/s", "90 % interval", "tok/s/GPU", "TTFT ms", "TPOT ms",
             "GB/GPU", "fits")  # fmt: skip
@@ -157,7 +153,7 @@ def _report_line(recommendation_id: str) -> Text:
 _STRONGEST = 3
 
 
-def explanation_view(made: "Explanation") -> Group:
+def explanation_view(made: Explanation) -> Group:
     """Return times by cause and the trees' reasons of each candidate, and what they rest on."""
     warnings = [Text(f"Warning: {warning}", style="yellow") for warning in made.warnings]
     evidence = [Text(_evidence_text(name, seen)) for name, seen in made.evidence.items()]
@@ -173,7 +169,7 @@ def explanation_view(made: "Explanation") -> Group:
     )
 
 
-def _causes(made: "Explanation") -> Table:
+def _causes(made: Explanation) -> Table:
     title = "Share of the time by cause, and what the trees add (SHAP values, as believed)"
     table = Table(title=title, title_justify="left")
     for name in ("", "engine", "GPUs", "batch", *(name.replace("_", " ") for name in BOTTLENECKS)):
@@ -194,14 +190,14 @@ def _causes(made: "Explanation") -> Table:
     return table
 
 
-def _reasons(account: "Account") -> str:
+def _reasons(account: Account) -> str:
     return ", ".join(
         f"{name} {math.expm1(account.shrinkage * value):+.1%}"
         for name, value in account.strongest(_STRONGEST)
     )
 
 
-def _neighbours(made: "Explanation") -> Table | Text:
+def _neighbours(made: Explanation) -> Table | Text:
     near = made.accounts[0].neighbours if made.accounts else ()
     if not near:
         return Text("No run of this model is known: the advice rests on the surrogate alone.")
