@@ -29,11 +29,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.fixture(scope="module")
 def answers(workspace: Workspace) -> dict[str, Ran]:
     """What is answered today, each question asked once and in order."""
-    ran = {name: workspace(*arguments) for name, arguments in questions().items()}
-    for name, one in ran.items():
-        assert one.code == 0, f"{name}: {one.err}"
-        assert "Traceback" not in one.err
-    return ran
+    return {name: workspace(*arguments) for name, arguments in questions().items()}
 
 
 def assert_holds(new: Any, old: Any, where: str = "") -> None:
@@ -56,6 +52,12 @@ def rows(path: Path) -> list[dict[str, Any]]:
     """Return the runs of a file, those of an export in an order of their own."""
     found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return sorted(found, key=lambda row: (row["run_key"], row["started_at"]))
+
+
+@pytest.mark.parametrize("name", questions())
+def test_what_it_wrote_is_read(answers: dict[str, Ran], name: str) -> None:
+    assert answers[name].code == 0, answers[name].err
+    assert "Traceback" not in answers[name].err
 
 
 def test_a_journal_goes_into_a_fresh_store_as_it_is(
