@@ -128,13 +128,19 @@ def certificates(results: Results) -> str:
 
 def bounds(results: Results) -> str:
     """How wide the certificates are, beside the real regret."""
-    rows = results.figures("migration")["rows"]
+    figures = results.figures("migration")
+    rows, ranges = figures["rows"], figures.get("regret_bound90_range", {})
     found = {
         engine: [row_of(rows, where, "ours", 3) for where in DIRECTIONS if where[0] == engine]
         for engine in ENGINES
     }
+    # Of the figures of 5547df1 only the ends are known, not each direction's.
+    widths = {
+        engine: ranges.get(engine) or [row["regret_bound90_median"] for row in own]
+        for engine, own in found.items()
+    }
     wide = [
-        f"{spread((row['regret_bound90_median'] for row in own), 0)} with {ENGINES[engine]}, where "
+        f"{spread(widths[engine], 0)} with {ENGINES[engine]}, where "
         f"the real regret is {spread(row['regret_mean'] for row in own)}"
         for engine, own in found.items()
     ]
