@@ -307,7 +307,7 @@ PARENT = """
 import sys
 from pathlib import Path
 from autotune.runner.session import EngineSession
-from autotune.schema.study_spec import EngineConfig
+from autotune.schema.engine_config import EngineConfig
 
 engine, model, gpu, log = sys.argv[1:]
 config = EngineConfig(engine=engine, model=model, gpu=gpu)
