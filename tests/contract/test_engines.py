@@ -321,21 +321,16 @@ with EngineSession(config, log_path=Path(log)) as session:
 def test_the_worker_goes_with_its_parent_however_that_ends(
     engine: str, demo_model: Path, cpu: str, folder: Path, number: signal.Signals
 ) -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, engine, str(demo_model), cpu, str(folder / "parent.log")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert parent.stdout is not None
-    group = int(parent.stdout.readline())
-    deadline = time.monotonic() + 120
-    # The guard is the second process of the group; the engine is still loading then.
-    while len(members(group)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert len(members(group)) >= 2
-    parent.send_signal(number)
-    parent.wait()
-    parent.stdout.close()
+    command = [sys.executable, "-c", PARENT, engine, str(demo_model), cpu, str(folder / "parent.log")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        group = int(parent.stdout.readline())
+        deadline = time.monotonic() + 120
+        # The guard is the second process of the group; the engine is still loading then.
+        while len(members(group)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(members(group)) >= 2
+        parent.send_signal(number)
     deadline = time.monotonic() + 120
     while members(group) and time.monotonic() < deadline:
         time.sleep(0.05)
