@@ -110,11 +110,12 @@ class ConfirmationState:
     def winner(self) -> Candidate | None:
         """The best measured, by objective and tolerance; ``None`` when every run failed.
 
-        What meets the latency limits wins over what does not.
+        What meets the latency limits wins over what does not, and what is slower than the kept
+        configuration never over that.
         """
         ran = [self.candidates[i] for i, completed in self._completed.items() if completed]
         within = [candidate for candidate in ran if candidate.is_feasible]
-        return rank(within or ran, self._query)[0] if ran else None
+        return rank(within or ran, self._query, self._kept)[0] if ran else None
 
     @property
     def left(self) -> list[Candidate]:

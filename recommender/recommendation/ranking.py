@@ -21,36 +21,50 @@ def recommended(
 ) -> Candidate | None:
     """Return what is recommended of a landscape; ``None`` where nothing is feasible."""
     feasible = [candidate for candidate in landscape if candidate.is_feasible]
-    return prefer_incumbent(rank(feasible, query), incumbent, query)[0] if feasible else None
+    ranked = rank(feasible, query, incumbent) if feasible else []
+    return prefer_incumbent(ranked, incumbent, query)[0] if ranked else None
 
 
-def rank(feasible: Sequence[Candidate], query: Query) -> list[Candidate]:
+def rank(
+    feasible: Sequence[Candidate], query: Query, incumbent: Candidate | None = None
+) -> list[Candidate]:
     """Order by ``worth``; the first is the cheapest of those within the tolerance of the best.
 
-    Cheaper means fewer GPUs, then the smaller batch: the same throughput at a lower latency.
+    Cheaper means fewer GPUs, then the smaller batch: the same throughput at a lower latency. The
+    tolerance never gives up what the kept configuration was measured to bring: advice is not worse
+    than doing nothing.
     """
     ordered = sorted(feasible, key=lambda c: -worth(c, query.objective))
     floor = worth(ordered[0], query.objective) * (1 - query.tolerance)
+    kept = _same_place(ordered, incumbent)
+    if kept is not None and kept.status == "measured":
+        floor = max(floor, worth(kept, query.objective))
     plateau = [c for c in ordered if worth(c, query.objective) >= floor]
     first = min(plateau, key=lambda c: (c.n_gpus, c.batch_size))
     return [first, *(c for c in ordered if c is not first)]
 
 
 def prefer_incumbent(
-    ranked: Sequence[Candidate], keep: Candidate | None, query: Query
+    ranked: Sequence[Candidate], incumbent: Candidate | None, query: Query
 ) -> list[Candidate]:
     """Put the kept configuration first where changing is not expected to bring enough.
 
     The best of many predictions is partly the luckiest: less than INCUMBENT_MARGIN expected is no
     reason to change. Fewer GPUs are one, and so is having measured both.
     """
-    first = ranked[0]
-    same = [c for c in ranked if keep is not None and place_of(c) == place_of(keep)]
-    if not same or first.n_gpus < same[0].n_gpus or first.status == same[0].status == "measured":
+    first, kept = ranked[0], _same_place(ranked, incumbent)
+    if kept is None or first.n_gpus < kept.n_gpus or first.status == kept.status == "measured":
         return list(ranked)
-    if worth(same[0], query.objective) < (1 - INCUMBENT_MARGIN) * worth(first, query.objective):
+    if worth(kept, query.objective) < (1 - INCUMBENT_MARGIN) * worth(first, query.objective):
         return list(ranked)
-    return [same[0], *(c for c in ranked if c is not same[0])]
+    return [kept, *(c for c in ranked if c is not kept)]
+
+
+def _same_place(ranked: Sequence[Candidate], incumbent: Candidate | None) -> Candidate | None:
+    """Return the kept configuration as it is among those ranked; ``None`` where it is not."""
+    if incumbent is None:
+        return None
+    return next((c for c in ranked if place_of(c) == place_of(incumbent)), None)
 
 
 def worth(candidate: Candidate, objective: str) -> float:

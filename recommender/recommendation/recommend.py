@@ -54,7 +54,7 @@ def recommend(
     landscape = evaluate_candidates(questions, predictor, known, query)
     now = _served_now(query, profile, predictor, known)
     keep = None if now is None else incumbent(query, gpu, now, predictor, known)
-    ranked = rank(check_choice_left(query, profile, gpu, landscape), query)
+    ranked = rank(check_choice_left(query, profile, gpu, landscape), query, keep)
     ranked = prefer_incumbent(ranked, keep, query)
     best = ranked[0]
     moved = None if now is None else _moved(query, gpu, now, best)

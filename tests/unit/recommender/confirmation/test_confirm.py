@@ -54,9 +54,23 @@ def test_the_kept_configuration_is_among_the_first_three_and_never_beats_the_win
     incumbent = next(r for r in rows if r.batch_size == advice.keep_source.batch_size)
     assert done.winner is not None
     assert incumbent.output_throughput is not None
-    assert done.winner.output_throughput >= incumbent.output_throughput * (
-        1 - advice.query.tolerance
-    )
+    assert done.winner.output_throughput >= incumbent.output_throughput
+
+
+def test_the_tolerance_does_not_pass_the_kept_configuration(advice: Recommendation) -> None:
+    kept = advice.keep_source
+    assert kept is not None
+    rows = [
+        record(gpu="H100-80GB", batch_size=batch, output_throughput=speed)
+        for batch, speed in ((kept.batch_size, 5000.0), (kept.batch_size // 2, 4950.0))
+    ]
+    done = confirm(advice, Replay(rows), PREDICTOR, SOURCE, runs=2)
+    assert done.winner is not None
+    assert done.winner.batch_size == kept.batch_size
+    without = dataclasses.replace(advice, keep_source=None)
+    done = confirm(without, Replay(rows), PREDICTOR, SOURCE, runs=2)
+    assert done.winner is not None
+    assert done.winner.batch_size == kept.batch_size // 2
 
 
 def test_the_recommended_configuration_comes_first(advice: Recommendation) -> None:

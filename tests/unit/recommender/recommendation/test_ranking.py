@@ -16,6 +16,7 @@ from recommender.recommendation.ranking import (
     describe,
     prefer_incumbent,
     rank,
+    recommended,
     score,
 )
 from tests.support.candidates import candidate
@@ -106,6 +107,26 @@ def test_what_is_counted_by_hand() -> None:
     assert describe(FOUR, "cost") == "$0.200 a million tokens"
     assert describe(FOUR, "energy") == "0.080 J a token"
     assert describe(candidate(1, 8, 900), "cost") == "900 tok/s"
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "expected"),
+    [
+        (256, 256),  # the very best is what is kept
+        (128, 128),
+        (64, 64),
+        (32, 64),  # slower than what is recommended anyway
+        (512, 64),  # not among those that run
+    ],
+)
+def test_the_tolerance_ends_at_what_the_kept_configuration_was_measured_to_bring(
+    batch_size: int, expected: int
+) -> None:
+    speeds = {256: 1000.0, 128: 995.0, 64: 985.0, 32: 900.0}
+    landscape = [candidate(1, b, speed, status="measured") for b, speed in speeds.items()]
+    kept = candidate(1, batch_size, 990.0)
+    assert rank(landscape, query(), kept)[0].batch_size == expected
+    assert recommended(landscape, query(), kept) == rank(landscape, query(), kept)[0]
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
