@@ -34,6 +34,7 @@ def queries(studies: Path, gpu: str, max_gpus: int) -> list[Query]:
                     model=spec.model,
                     target_gpu=gpu,
                     engine=engine,
+                    objective="replica",
                     max_gpus=max_gpus,
                     max_batch_size=max(spec.batch_sizes),
                     dtype=spec.dtype,

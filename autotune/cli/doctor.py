@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from rich.table import Table
 from rich.text import Text
 
 from autotune.catalog.gpus import detect_cpu, find_gpu
@@ -19,6 +18,7 @@ from autotune.runner.environment import snapshot, usable_cpus
 from autotune.runner.gpu_lock import GpuUse, read_uses
 from autotune.schema.engine_config import RUNNABLE_ENGINES
 from autotune.store.location import store_directory
+from autotune.views.fitted_table import Column, FittedTable
 from recommender.surrogate.in_force import load_predictor, set_aside, version_in_force
 
 State = Literal["ok", "note", "problem"]
@@ -63,16 +63,21 @@ def examine(tracking_uri: str) -> list[Check]:
     ]
 
 
-def check_table(checks: Sequence[Check]) -> Table:
+_COLUMNS: Final = (
+    Column(name="what", is_words=True),
+    Column(name="state", is_number=False),
+    Column(name="found", is_words=True),
+    Column(name="what to do", is_words=True),
+)
+
+
+def check_table(checks: Sequence[Check]) -> FittedTable:
     """Return the checks as a table; the state is a word, not only a colour."""
-    table = Table(title="autotune doctor", title_justify="left")
-    for name in ("what", "state", "found", "what to do"):
-        table.add_column(name)
+    table = FittedTable(_COLUMNS, title="autotune doctor")
     colors = {"ok": "green", "note": "yellow", "problem": "bold red"}
     for check in checks:
         state = Text(check.state, style=colors[check.state])
-        # as text: brackets in a name are not rich's markup
-        table.add_row(Text(check.name), state, Text(check.found), Text(check.advice))
+        table.add_row(check.name, state, check.found, check.advice)
     return table
 
 

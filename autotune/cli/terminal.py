@@ -15,6 +15,7 @@ _HINT = (
     "First time here? `autotune doctor` checks this machine, `autotune demo` does the whole job in "
     "two minutes, and runs of your own (`autotune run`, `autotune import`) make answers surer."
 )
+_PIPE_WIDTH = 160
 # What a GPU node may lack: it measures without.
 _STORE, _LEARNING = ("mlflow", "sqlalchemy"), ("xgboost", "sklearn", "scipy")
 
@@ -76,8 +77,9 @@ def show(view: Any) -> None:
 
     console = Console()
     if not console.is_terminal:
-        console.width = max(console.width, 140)
-    console.print(view, highlight=False)
+        console.width = max(console.width, _PIPE_WIDTH)
+    # Not cropped: a command that is longer than a line is the terminal's to wrap.
+    console.print(view, highlight=False, crop=False)
 
 
 def hint(*, is_first: bool) -> None:

@@ -4,9 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from rich.table import Table
+from typing import Any, Final
 
 from autotune.catalog.compatibility import canonical_dtype
 from autotune.catalog.gpus import find_gpu
@@ -19,7 +17,16 @@ from autotune.schema.study_spec import StudySpec
 from autotune.store.journal import read_journal
 from autotune.study.planning import plan_anywhere
 from autotune.study.remaining import remaining_of
+from autotune.views.fitted_table import Column, FittedTable
 from autotune.views.wording import describe_start, describe_workload
+
+_COLUMNS: Final = (
+    Column(name="start", is_words=True),
+    Column(name="workload", is_words=True),
+    Column(name="batch sizes", is_words=True),
+    Column(name="left"),
+    Column(name="memory by arithmetic", is_words=True),
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +52,9 @@ class Preview:
         )
 
     @property
-    def table(self) -> Table:
+    def table(self) -> FittedTable:
         """A line an engine start and workload."""
-        table = Table()
-        for name in ("start", "workload", "batch sizes", "left", "memory by arithmetic"):
-            table.add_column(name, justify="right" if name == "left" else "left")
+        table = FittedTable(_COLUMNS)
         groups = itertools.groupby(self.planned, lambda item: (item.config, item.workload))
         for (config, _), group in groups:
             items = list(group)

@@ -1,12 +1,11 @@
 """The catalogues as tables."""
 
 import dataclasses
-from typing import Any
-
-from rich.table import Table
+from typing import Any, Final
 
 from autotune.catalog.gpus import detect_cpu, load_gpus
 from autotune.catalog.models import find_model, load_models
+from autotune.views.fitted_table import Column, FittedTable
 
 
 def gpu_rows() -> list[dict[str, Any]]:
@@ -14,11 +13,30 @@ def gpu_rows() -> list[dict[str, Any]]:
     return [dataclasses.asdict(gpu) for gpu in (*load_gpus().values(), detect_cpu())]
 
 
-def gpu_table() -> Table:
+_GPU_COLUMNS: Final = (
+    Column(name="GPU", is_number=False),
+    Column(name="GB"),
+    Column(name="GB/s"),
+    Column(name="fp16 TFLOP/s"),
+    Column(name="bf16", priority=3),
+    Column(name="fp8", priority=1),
+    Column(name="fp32", priority=4),
+    Column(name="interconnect", priority=2, is_number=False),
+)
+_MODEL_COLUMNS: Final = (
+    Column(name="model", is_number=False),
+    Column(name="parameters"),
+    Column(name="active", priority=1),
+    Column(name="layers", priority=4),
+    Column(name="KV elements/token", priority=5),
+    Column(name="context", priority=2),
+    Column(name="dtype", priority=3, is_number=False),
+)
+
+
+def gpu_table() -> FittedTable:
     """Return the GPUs with what serving depends on."""
-    table = Table()
-    for name in ("GPU", "GB", "GB/s", "fp16 TFLOP/s", "bf16", "fp8", "fp32", "interconnect"):
-        table.add_column(name, justify="left" if name in ("GPU", "interconnect") else "right")
+    table = FittedTable(_GPU_COLUMNS)
     for row in gpu_rows():
         rates = (row["fp16_tflops"], row["bf16_tflops"], row["fp8_tflops"], row["fp32_tflops"])
         table.add_row(
@@ -41,12 +59,9 @@ def model_rows(filter_text: str = "") -> list[dict[str, Any]]:
     ]
 
 
-def model_table(filter_text: str = "") -> Table:
+def model_table(filter_text: str = "") -> FittedTable:
     """Return the models with what serving depends on."""
-    table = Table()
-    columns = ("model", "parameters", "active", "layers", "KV elements/token", "context", "dtype")
-    for name in columns:
-        table.add_column(name, justify="left" if name in ("model", "dtype") else "right")
+    table = FittedTable(_MODEL_COLUMNS)
     for row in model_rows(filter_text):
         table.add_row(
             row["name"],

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from rich.table import Table
-
 from autotune.catalog.models import remember_recorded
 from autotune.errors import SurrogateError
 from autotune.importers.run import read_file
+from autotune.views.fitted_table import Column, FittedTable
 from recommender.evaluation.backtest import evaluate
 from recommender.evaluation.protocols import Protocol
 
 _SHARES = ("regret_mean", "regret_median", "regret_max", "ape_median", "coverage90",
            "regret_bound90_median", "bound_coverage", "failed_choice_rate")  # fmt: skip
+# The last is the first to go where a terminal is narrow.
+_DROPPED = ("regret_mean", "ape_median", "coverage90", "regret_max", "failed_choice_rate",
+            "groups", "regret_median", "regret_bound90_median", "bound_coverage",
+            "interval_factor", "regret_next_mean", "protocol")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +50,19 @@ def evaluate_data(
     return Evaluation(rows=rows, remarks=remarks)
 
 
-def evaluation_table(rows: Sequence[dict[str, Any]]) -> Table:
+def evaluation_table(rows: Sequence[dict[str, Any]]) -> FittedTable:
     """Return the rows as a terminal table; shares in percent."""
-    table = Table()
     names = list(rows[0])
-    for name in names:
-        table.add_column(name.replace("_", " "), justify="right" if name in _SHARES else "left")
+    table = FittedTable(
+        [
+            Column(
+                name=name.replace("_", " "),
+                is_number=name in _SHARES,
+                priority=_DROPPED.index(name) + 1 if name in _DROPPED else 0,
+            )
+            for name in names
+        ]
+    )
     for row in rows:
         table.add_row(*(_cell(name, row[name]) for name in names))
     return table

@@ -98,7 +98,8 @@ def play(
     They choose among the configurations that were measured. Where nothing is expected to run the
     advice is a refusal, which names the likeliest to run: that is what is chosen then.
     """
-    query = Query(model=case.model, target_gpu=case.target_gpu)
+    # What was measured is one replica, and so is what is scored.
+    query = Query(model=case.model, target_gpu=case.target_gpu, objective="replica")
     landscape = evaluate_candidates(case.candidates, predictor, known, query)
     index = incumbent_index(case)
     incumbent = None if index is None else landscape[index]

@@ -74,6 +74,17 @@ def one_replica(configuration: Configuration) -> Configuration:
     return Configuration(**fields)
 
 
+def start_of_replicas(configuration: Configuration, replicas: int) -> Configuration:
+    """Return the vLLM start that serves so many replicas of a configuration behind one address."""
+    if replicas == 1:
+        return configuration
+    fields: dict[str, Any] = {name: getattr(configuration, name) for name in CONFIGURATION_FIELDS}
+    fields["n_gpus"] = configuration.n_gpus * replicas
+    fields["batch_size"] = configuration.batch_size * replicas
+    fields["knobs"] = {**configuration.knobs, _KNOB: replicas}
+    return Configuration(**fields)
+
+
 def run_of_one_replica(run: RunRecord) -> RunRecord:
     """Return the run as one of its engines that had requests saw it.
 

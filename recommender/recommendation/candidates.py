@@ -2,14 +2,14 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from autotune.catalog.architecture.profile import ModelProfile
 from autotune.catalog.compatibility import can_split
 from autotune.catalog.gpus import GpuSpec
 from autotune.schema.configuration import Configuration
-from autotune.views.deployment import serve_line
 from recommender.decision.acquisition import MIN_CHANCE
 from recommender.features.placement import replicas_of
 from recommender.recommendation.query import Query
@@ -23,9 +23,12 @@ Place = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One configuration on a GPU, predicted or measured. Units as in RunRecord.
+    """One configuration on a GPU, predicted or measured, and how many replicas of it there are.
+
+    Units as in RunRecord. What is not called a total is one replica's.
 
     Attributes:
+        replicas: Independent engines of ``n_gpus`` each.
         p_within_limits: Chance to meet the query's latency limits; 1 without any.
         energy_j_per_token: Of all GPUs of the replica; ``None`` where no power is known.
         cost_per_mtok: Dollars a million generated tokens; ``None`` without the GPU's price.
@@ -50,6 +53,32 @@ class Candidate:
     p_within_limits: float = 1.0
     energy_j_per_token: float | None = None
     cost_per_mtok: float | None = None
+    replicas: int = 1
+
+    @property
+    def total_gpus(self) -> int:
+        """GPUs of all replicas."""
+        return self.replicas * self.n_gpus
+
+    @property
+    def total_output_throughput(self) -> float:
+        """Generated tokens/s of all replicas together."""
+        return self.replicas * self.output_throughput
+
+    @property
+    def total_low(self) -> float:
+        """Lower end of the 90 % interval of all replicas; they err together."""
+        return self.replicas * self.low
+
+    @property
+    def total_high(self) -> float:
+        """Upper end of the 90 % interval of all replicas."""
+        return self.replicas * self.high
+
+    @property
+    def tok_s_per_user(self) -> float | None:
+        """Tokens/s that one user sees once the first has come; ``None`` without a TPOT."""
+        return 1000 / self.tpot_ms if self.tpot_ms else None
 
     @property
     def can_run(self) -> bool:
@@ -62,8 +91,22 @@ class Candidate:
         return self.can_run and self.p_within_limits >= MIN_CHANCE
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the candidate as JSON-ready values."""
-        return dataclasses.asdict(self)
+        """Return the candidate as JSON-ready values, totals among them."""
+        return dataclasses.asdict(self) | {name: getattr(self, name) for name in _DERIVED}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Candidate":
+        """Read what ``to_dict`` wrote, or a version of it from before there were plans."""
+        return cls(**{name: value for name, value in data.items() if name not in _DERIVED})
+
+
+_DERIVED: Final = (
+    "total_gpus",
+    "total_output_throughput",
+    "total_low",
+    "total_high",
+    "tok_s_per_user",
+)
 
 
 def enumerate_configurations(
@@ -136,21 +179,3 @@ def may_be_same_format(one: str | None, other: str | None) -> bool:
 def powers_of_two(limit: int) -> list[int]:
     """Return 1, 2, 4 ... up to the limit."""
     return [2**k for k in range(int(math.log2(limit)) + 1)]
-
-
-def command(configuration: Configuration, model_path: str | None = None) -> str:
-    """Return what to type (vLLM) or to write (HF) to deploy the configuration.
-
-    A pipeline takes the GPUs that it sees, so the line for HF names them.
-    """
-    if configuration.engine != "hf":
-        return serve_line(configuration, model_path)
-    model, n_gpus = model_path or configuration.model, configuration.n_gpus
-    batch = f"(prompts, batch_size={configuration.batch_size})"
-    if configuration.gpu.startswith("CPU:"):
-        return f'pipeline("text-generation", model="{model}"){batch}'
-    visible = ",".join(str(index) for index in range(n_gpus))
-    return (
-        f'CUDA_VISIBLE_DEVICES={visible}: pipeline("text-generation", model="{model}", '
-        f'device_map="auto"){batch}'
-    )

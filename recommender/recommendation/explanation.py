@@ -1,4 +1,4 @@
-"""Why: one paragraph for a person."""
+"""The answer in a line, and why: a few sentences for a person."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from autotune.engines.knobs import engine_version
 from autotune.schema.record import RunRecord
 from autotune.schema.workload import describe_limits
 from recommender.decision.acquisition import INCUMBENT_MARGIN
-from recommender.recommendation.candidates import Candidate, place_in_words, place_of
+from recommender.recommendation.candidates import Candidate, place_of
 from recommender.recommendation.migration import Migration
+from recommender.recommendation.plans import count_gpus, plan_in_words
 from recommender.recommendation.query import Query
-from recommender.recommendation.ranking import deploy, describe, score
+from recommender.recommendation.ranking import describe, score
 from recommender.surrogate.artifact import SurrogateMeta
 from recommender.surrogate.neighbours import learned_from
 
@@ -46,69 +47,79 @@ class Grounds:
 
 
 _BOTTLENECK = {
-    "weights": "reading the weights once a step limits it, so larger batches still pay",
-    "kv_reads": "reading the KV cache limits it: larger batches add latency more than throughput",
-    "prefill": "computing the prompts limits it, so more batching gains little",
-    "communication": "moving activations between the GPUs limits it",
-    "overhead": "launching each step limits it, not the GPU itself",
+    "weights": "Reading the weights once a step limits it, so larger batches still pay",
+    "kv_reads": "Reading the KV cache limits it: larger batches add latency more than throughput",
+    "prefill": "Computing the prompts limits it, so more batching gains little",
+    "communication": "Moving activations between the GPUs limits it",
+    "overhead": "Launching each step limits it, not the GPU itself",
 }
 
 
-def explain(grounds: Grounds) -> str:
-    """Return the reasons for the best, with its neighbours, its rivals and its evidence."""
-    parts = (
-        _what(grounds),
-        _objective(grounds),
-        f"At this size {_BOTTLENECK[grounds.best.bottleneck]}.",
-        _excluded(grounds),
-        *comparisons(grounds),
-        _evidence(grounds),
-        version_drift(grounds.known, grounds.best.engine) or "",
-        _what_would_help(grounds),
-    )
-    return " ".join(part for part in parts if part)
-
-
-def _what(grounds: Grounds) -> str:
-    best, work = grounds.best, grounds.query.workload
-    verb = "was measured to generate" if best.status == "measured" else "should generate"
+def headline(best: Candidate, query: Query) -> str:
+    """Return the answer in a line of words: the plan, its throughput, how sure that is."""
+    a_replica = " a replica" if best.replicas > 1 else ""
+    place = f"{count_gpus(best.n_gpus)}{a_replica}, batch size {best.batch_size}, {best.engine}"
+    speed = f"{best.output_throughput:,.0f} tok/s"
+    if best.replicas > 1:
+        speed += (
+            f" each; {best.replicas} replicas on {count_gpus(best.total_gpus)}: "
+            f"{best.total_output_throughput:,.0f} tok/s"
+        )
+    if query.objective not in ("throughput", "replica"):
+        speed += f", {describe(best, query.objective)}"
+    sure = "measured" if best.status == "measured" else f"confidence {best.confidence}"
     return (
-        f"{grounds.query.model} on {place_in_words(best, grounds.gpu)} {verb} "
-        f"{best.output_throughput:,.0f} tok/s for requests of {work.input_len} prompt and "
-        f"{work.output_len} generated tokens "
-        f"(90 % interval {best.low:,.0f} to {best.high:,.0f})."
+        f"{place}: {speed} (90 % interval {best.total_low:,.0f} to {best.total_high:,.0f}, {sure})"
     )
 
 
-def _objective(grounds: Grounds) -> str:
-    query, best = grounds.query, grounds.best
-    parts = []
-    if query.objective != "throughput":
-        parts.append(f"That is {describe(best, query.objective)}.")
-    plan = deploy(best, query)
-    if plan.replicas > 1:
-        parts.append(
-            f"{plan.text} take {plan.replicas * plan.n_gpus} of up to {query.max_gpus} GPUs and "
-            f"give {plan.output_throughput:,.0f} tok/s together."
-        )
-    if query.slo.is_set:
-        parts.append(
-            f"It meets {describe_limits(query.slo)} with a chance of {best.p_within_limits:.0%}."
-        )
-    return " ".join(parts)
+def reasons(grounds: Grounds) -> list[str]:
+    """Return why: of the plan, the limits, the rivals, the evidence, and what is open."""
+    parts = (
+        (_split(grounds), _plateau(grounds), f"{_BOTTLENECK[grounds.best.bottleneck]}."),
+        (_limits(grounds), _idle(grounds)),
+        (_other_engine(grounds), _versus_keep(grounds), _migration(grounds.migration)),
+        (_evidence(grounds),),
+        (version_drift(grounds.known, grounds.best.engine) or "", _what_would_help(grounds)),
+    )
+    return [text for texts in parts if (text := " ".join(filter(None, texts)))]
 
 
-def _excluded(grounds: Grounds) -> str:
-    n_all = len(grounds.landscape)
+def _split(grounds: Grounds) -> str:
+    """Return what the same GPUs give when the model lies on more or fewer of them."""
+    best, objective = grounds.best, grounds.query.objective
+    others = [c for c in grounds.ranked if c.engine == best.engine and c.n_gpus != best.n_gpus]
+    if not others:
+        return ""
+    other = max(others, key=lambda c: score(c, objective))
+    share = score(other, objective) / score(best, objective)
+    if share > 1:
+        return ""
+    how = "Splitting the model further" if other.n_gpus > best.n_gpus else "A smaller replica"
+    return f"{how} gives less: {share:.0%} of it with {plan_in_words(other)}."
+
+
+def _limits(grounds: Grounds) -> str:
+    best, n_all = grounds.best, len(grounds.landscape)
     unfit = sum(not c.can_run for c in grounds.landscape)
     late = n_all - unfit - len(grounds.ranked)
     texts = []
-    if unfit:
-        texts.append(f"{unfit} of {n_all} configurations were left out: they would not fit.")
-    if late:
+    if grounds.query.slo.is_set:
         limits = describe_limits(grounds.query.slo)
-        texts.append(f"{late} of {n_all} configurations are expected to miss {limits}.")
+        texts.append(f"It meets {limits} with a chance of {best.p_within_limits:.0%}.")
+        if late:
+            texts.append(f"{late} of {n_all} configurations are expected to miss {limits}.")
+    if unfit:
+        texts.append(f"{unfit} of {n_all} configurations would not fit.")
     return " ".join(texts)
+
+
+def _idle(grounds: Grounds) -> str:
+    best, query = grounds.best, grounds.query
+    idle = query.max_gpus - best.total_gpus
+    if query.most_replicas == 1 or idle <= 0:
+        return ""
+    return f"{count_gpus(idle)} of {query.max_gpus} {'stays' if idle == 1 else 'stay'} idle."
 
 
 def _evidence(grounds: Grounds) -> str:
@@ -121,15 +132,15 @@ def _evidence(grounds: Grounds) -> str:
         own = f"It rests on {len(runs)} known runs of {model}, {here} of them on {grounds.gpu}"
         more = f", and {len(others)} of other models, {there} of them there" if others else ""
         last = "; this configuration is among them" if best.status == "measured" else ""
-        return f"{own}{more}{last}; confidence {best.confidence}."
-    mode = grounds.query.workload.mode
-    seen = learned_from(grounds.evidence, best.engine, mode, grounds.gpu, model)
+        return f"{own}{more}{last}."
+    seen = learned_from(
+        grounds.evidence, best.engine, grounds.query.workload.mode, grounds.gpu, model
+    )
     more = f"; {len(others)} known runs of others, {there} of them on {grounds.gpu}, correct it"
     return (
-        f"No run of this model is known, so the interval is wide: with {best.engine} in this "
-        f"mode the surrogate learned from {seen.n_models} models ({_among(seen.has_model)}) on "
-        f"{seen.n_gpus} GPUs ({_among(seen.has_gpu)}){more * bool(others)}. Three confirmatory "
-        f"runs on the target narrow it (`autotune confirm`). Confidence {best.confidence}."
+        f"No run of this model is known: the surrogate learned from {seen.n_models} models "
+        f"({_among(seen.has_model)}) on {seen.n_gpus} GPUs ({_among(seen.has_gpu)})"
+        f"{more * bool(others)}. Three confirmatory runs narrow the interval."
     )
 
 
@@ -144,17 +155,6 @@ def _what_would_help(grounds: Grounds) -> str:
     return f"The runs that would help the decision most: {runs}."
 
 
-def comparisons(grounds: Grounds) -> list[str]:
-    """Return a sentence or two on each rival; empty texts where there is none."""
-    return [
-        _plateau(grounds),
-        _neighbours(grounds),
-        _other_engine(grounds),
-        _versus_keep(grounds),
-        _migration(grounds.migration),
-    ]
-
-
 def _plateau(grounds: Grounds) -> str:
     best, query = grounds.best, grounds.query
     first = max(grounds.ranked, key=lambda c: score(c, query.objective))
@@ -164,19 +164,8 @@ def _plateau(grounds: Grounds) -> str:
     engine = "" if first.engine == best.engine else f"{first.engine} on "
     return (
         f"The very best, {engine}{place(first)}, gains only {gain:.1%}: within "
-        f"{query.tolerance:.0%} fewer GPUs and then the smaller batch win, for about as much at a "
-        "lower latency."
+        f"{query.tolerance:.0%} fewer GPUs a replica and then the smaller batch win."
     )
-
-
-def _neighbours(grounds: Grounds) -> str:
-    best = grounds.best
-    by_cell = {place_of(c): c for c in grounds.ranked}
-    fewer = by_cell.get((best.engine, best.n_gpus // 2, best.batch_size))
-    if fewer is None:
-        return ""
-    share = fewer.output_throughput / best.output_throughput
-    return f"Half the GPUs at the same batch size give {share:.0%} of it."
 
 
 def _other_engine(grounds: Grounds) -> str:
@@ -210,8 +199,9 @@ def _versus_keep(grounds: Grounds) -> str:
     if place_of(best) == place_of(incumbent):
         return f"It is the very configuration of the source GPU.{_foregone(grounds)}"
     gain = score(best, objective) / score(incumbent, objective) - 1
+    plan = f" in {incumbent.replicas} replicas" if incumbent.replicas > 1 else ""
     return (
-        f"Keeping the source's {place(incumbent)} would give "
+        f"Keeping the source's {place(incumbent)}{plan} would give "
         f"{describe(incumbent, objective)}, {gain:+.1%} to gain by changing."
     )
 

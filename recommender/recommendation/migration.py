@@ -121,7 +121,7 @@ class Migration:
     def from_dict(cls, data: Mapping[str, Any]) -> "Migration":
         """Read what ``to_dict`` wrote."""
         values = {name: value for name, value in data.items() if name != "is_certain"}
-        sides = {name: Candidate(**data[name]) for name in ("before", "after")}
+        sides = {name: Candidate.from_dict(data[name]) for name in ("before", "after")}
         return cls(**(values | sides))
 
 

@@ -11,7 +11,7 @@ from autotune.schema.engine_config import RUNNABLE_ENGINES
 from autotune.schema.validation import check_choice, check_positive, check_positive_int
 from autotune.schema.workload import Slo, Workload
 
-OBJECTIVES = ("throughput", "per-gpu", "cost", "energy", "goodput")
+OBJECTIVES = ("throughput", "replica", "per-gpu", "cost", "energy", "goodput")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +23,11 @@ class Query:
         source_gpu: The GPU served on until now; ``None`` when there is none.
         max_gpus: Most GPUs to spend, on one replica or on several.
         max_batch_size: Largest batch to consider (HF stops at 512 anyway).
-        objective: What to maximise: ``throughput`` of one replica (tokens/s), the same ``per-gpu``,
-            ``cost`` (dollars a million tokens, least), ``energy`` (joules a token, least), or
-            ``goodput`` (throughput x the chance to meet the limits).
+        max_replicas: Most replicas; ``None`` for as many as ``max_gpus`` hold.
+        objective: What to maximise: ``throughput`` of all replicas that ``max_gpus`` hold
+            (tokens/s), that of one ``replica``, ``per-gpu``, ``cost`` (dollars a million tokens,
+            least), ``energy`` (joules a token, least), or ``goodput`` (throughput x the chance to
+            meet the limits).
         slo: Latency limits; what is predicted to miss one is not recommended.
         prices: Catalogue name of a GPU -> dollars an hour of one of them.
         tolerance: Share of the best that may be given up for fewer GPUs or a smaller batch.
@@ -38,6 +40,7 @@ class Query:
     engine: str = "vllm"
     max_gpus: int = 8
     max_batch_size: int = 1024
+    max_replicas: int | None = None
     workload: Workload = field(default_factory=Workload)
     dtype: str = "auto"
     quantization: str | None = None
@@ -52,6 +55,8 @@ class Query:
         check_choice("objective", self.objective, OBJECTIVES)
         for name in ("max_gpus", "max_batch_size", "top"):
             check_positive_int(name, getattr(self, name))
+        if self.max_replicas is not None:
+            check_positive_int("max_replicas", self.max_replicas)
         if self.tolerance:
             check_positive("tolerance", self.tolerance)
         for gpu, dollars in self.prices.items():
@@ -62,14 +67,20 @@ class Query:
             )
 
     @property
+    def most_replicas(self) -> int | None:
+        """Most replicas of a plan; ``None`` for as many as the GPUs hold."""
+        return 1 if self.objective == "replica" else self.max_replicas
+
+    @property
     def engines(self) -> tuple[str, ...]:
         """The engines to compare."""
         return RUNNABLE_ENGINES if self.engine == "all" else (self.engine,)
 
 
 # Fields of a query whose option has another name, or that are no option.
-_OPTIONS: Final = ("target_gpu", "source_gpu", "engine", "max_gpus", "max_batch_size", "dtype",
-                   "quantization", "objective", "tolerance", "top")  # fmt: skip
+_OPTIONS: Final = ("target_gpu", "source_gpu", "engine", "max_gpus", "max_batch_size",
+                   "max_replicas", "dtype", "quantization", "objective", "tolerance",
+                   "top")  # fmt: skip
 
 
 def recommend_line(query: Query) -> str:

@@ -1,7 +1,6 @@
 """Which of the configurations is best by an objective, and what the objective is in words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from recommender.decision.acquisition import INCUMBENT_MARGIN, cautious
 from recommender.recommendation.candidates import Candidate, place_of
@@ -9,6 +8,7 @@ from recommender.recommendation.query import Query
 
 _WORDS = {
     "throughput": "{:,.0f} tok/s",
+    "replica": "{:,.0f} tok/s",
     "per-gpu": "{:,.0f} tok/s a GPU",
     "cost": "${:.3f} a million tokens",
     "energy": "{:.3f} J a token",
@@ -30,9 +30,9 @@ def rank(
 ) -> list[Candidate]:
     """Order by ``worth``; the first is the cheapest of those within the tolerance of the best.
 
-    Cheaper means fewer GPUs, then the smaller batch: the same throughput at a lower latency. The
-    tolerance never gives up what the kept configuration was measured to bring: advice is not worse
-    than doing nothing.
+    Cheaper means fewer GPUs a replica, then the smaller batch: the same throughput at a lower
+    latency. The tolerance never gives up what the kept configuration was measured to bring: advice
+    is not worse than doing nothing.
     """
     ordered = sorted(feasible, key=lambda c: -worth(c, query.objective))
     floor = worth(ordered[0], query.objective) * (1 - query.tolerance)
@@ -88,8 +88,8 @@ def score(candidate: Candidate, objective: str) -> float:
     if objective == "energy" and candidate.energy_j_per_token is not None:
         return 1 / candidate.energy_j_per_token
     if objective == "goodput":
-        return candidate.output_throughput * candidate.p_within_limits
-    return candidate.output_throughput
+        return candidate.total_output_throughput * candidate.p_within_limits
+    return candidate.total_output_throughput
 
 
 def amount(candidate: Candidate, objective: str) -> float | None:
@@ -110,37 +110,3 @@ def describe(candidate: Candidate, objective: str) -> str:
     if value is None:
         return _WORDS["throughput"].format(candidate.output_throughput)
     return _WORDS[objective].format(value)
-
-
-# A ratio (a GPU, a dollar, a joule) is the same for one replica and for as many as the GPUs hold.
-_REPLICATED = ("per-gpu", "cost", "energy")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
-    """Replicas of one configuration.
-
-    Attributes:
-        n_gpus: GPUs of one replica.
-        output_throughput: Generated tokens/s of all replicas together.
-    """
-
-    replicas: int
-    n_gpus: int
-    output_throughput: float
-
-    @property
-    def text(self) -> str:
-        """The plan in words: 4 replicas x 2 GPUs."""
-        replicas = "replica" if self.replicas == 1 else "replicas"
-        return f"{self.replicas} {replicas} x {self.n_gpus} {'GPU' if self.n_gpus == 1 else 'GPUs'}"
-
-
-def deploy(candidate: Candidate, query: Query) -> Deployment:
-    """Return as many replicas as ``max_gpus`` holds where the objective is a ratio, else one."""
-    replicas = query.max_gpus // candidate.n_gpus if query.objective in _REPLICATED else 1
-    return Deployment(
-        replicas=max(replicas, 1),
-        n_gpus=candidate.n_gpus,
-        output_throughput=max(replicas, 1) * candidate.output_throughput,
-    )

@@ -21,8 +21,9 @@ from autotune.schema.record import RunRecord
 from recommender.decision.informative import most_informative
 from recommender.recommendation.candidates import Candidate, enumerate_configurations
 from recommender.recommendation.evaluate_candidates import evaluate_candidates
-from recommender.recommendation.explanation import Grounds, explain
+from recommender.recommendation.explanation import Grounds, headline, reasons
 from recommender.recommendation.migration import Migration, incumbent, judge, serving_now, usual
+from recommender.recommendation.plans import frontier
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import prefer_incumbent, rank, score
 from recommender.recommendation.recommendation import Recommendation
@@ -70,6 +71,7 @@ def recommend(
         evidence=predictor.meta,
         helpful=_helpful(predictor, questions, landscape, known, query, best),
     )
+    why = reasons(grounds)
     created_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     asked = (query.target_gpu, query.source_gpu or "")
     return Recommendation(
@@ -82,10 +84,12 @@ def recommend(
         keep_source=keep,
         baselines=usual(query, landscape),
         landscape=tuple(landscape),
-        explanation=explain(grounds),
+        explanation=" ".join([f"{query.model} on {gpu.name}: {headline(best, query)}.", *why]),
         remarks=tuple(text for name in asked if (text := ambiguity(name))),
         n_known_runs=len(grounds.known),
         migration=moved,
+        frontier=tuple(frontier(ranked, query.objective, query.top)),
+        reasons=tuple(why),
     )
 
 

@@ -3,13 +3,15 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from autotune.views.pages.document import InNotebook
 from recommender.recommendation.candidates import Candidate
 from recommender.recommendation.migration import Migration
 from recommender.recommendation.query import Query
-from recommender.recommendation.ranking import Deployment, deploy
+
+# Of the documents: 1 (without a key) knew no plans, an answer was one replica's.
+SCHEMA: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +20,10 @@ class Recommendation(InNotebook):
 
     Attributes:
         candidates: What may be recommended, best first.
+        frontier: The best, then what gives up some of the objective for speed to the single user.
         landscape: Every configuration considered.
+        reasons: Why, five sentences or pairs of them at most; ``explanation`` is the answer in a
+            sentence and these after it.
         migration: Before and after, with a verdict; ``None`` without another GPU to come from, and
             where nothing runs on that.
     """
@@ -36,35 +41,40 @@ class Recommendation(InNotebook):
     remarks: tuple[str, ...]
     n_known_runs: int
     migration: Migration | None = None
+    frontier: tuple[Candidate, ...] = ()
+    reasons: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         best = self.best
         return (
-            f"<Recommendation {self.recommendation_id}: {self.query.model} on {best.n_gpus} x "
-            f"{self.target_gpu} with {best.engine} at batch size {best.batch_size}, "
-            f"{best.output_throughput:,.0f} tok/s ({best.low:,.0f} to {best.high:,.0f})>"
+            f"<Recommendation {self.recommendation_id}: {self.query.model} on {best.replicas} x "
+            f"{best.n_gpus} x {self.target_gpu} with {best.engine} at batch size "
+            f"{best.batch_size}, {best.total_output_throughput:,.0f} tok/s "
+            f"({best.total_low:,.0f} to {best.total_high:,.0f})>"
         )
-
-    @property
-    def deployment(self) -> Deployment:
-        """How the best is spread over the GPUs."""
-        return deploy(self.best, self.query)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the contract's JSON object."""
         return {
+            "schema": SCHEMA,
             "model": self.query.model,
             "engine": self.best.engine,
             "target_gpu": self.target_gpu,
             "workload": dataclasses.asdict(self.query.workload),
             "objective": self.query.objective,
             "best": self.best.to_dict(),
-            "deployment": dataclasses.asdict(self.deployment),
+            "deployment": {
+                "replicas": self.best.replicas,
+                "n_gpus": self.best.n_gpus,
+                "output_throughput": self.best.total_output_throughput,
+            },
             "candidates": [candidate.to_dict() for candidate in self.candidates],
+            "frontier": [candidate.to_dict() for candidate in self.frontier],
             "keep_source": None if self.keep_source is None else self.keep_source.to_dict(),
             "baselines": {name: c.to_dict() for name, c in self.baselines.items()},
             "migration": None if self.migration is None else self.migration.to_dict(),
             "explanation": self.explanation,
+            "reasons": list(self.reasons),
             "remarks": list(self.remarks),
             "recommendation_id": self.recommendation_id,
         }

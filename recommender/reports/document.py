@@ -14,6 +14,8 @@ from autotune.views.study_report import environment_table
 from recommender.confirmation.result import Confirmation
 from recommender.features.roofline import BOTTLENECKS
 from recommender.recommendation.candidates import Candidate, configuration_of
+from recommender.recommendation.explanation import headline
+from recommender.recommendation.plans import plan_in_words
 from recommender.recommendation.query import recommend_line
 from recommender.recommendation.recommendation import Recommendation
 from recommender.reports import ledger
@@ -90,15 +92,10 @@ def last_confirmation(made: Recommendation, directory: Path) -> Confirmed | None
 
 
 def _headline(made: Recommendation, confirmed: Confirmed | None) -> str:
-    best = made.best
-    answer = (
-        f"{best.engine} on {made.deployment.text} ({made.target_gpu}), batch size "
-        f"{best.batch_size}: {best.output_throughput:,.0f} tok/s** generated, 90 % interval "
-        f"{best.low:,.0f} to {best.high:,.0f}, {best.status}, confidence {best.confidence}."
-    )
+    answer = f"{headline(made.best, made.query)}."
     if confirmed is None:
-        return f"**Recommended: {answer}\n\nNot confirmed by runs yet."
-    return f"**{inline(confirmed['summary'])}**\n\nRecommended was: **{answer}"
+        return f"**Recommended: {answer}**\n\nNot confirmed by runs yet."
+    return f"**{inline(confirmed['summary'])}**\n\nRecommended was: **{answer}**"
 
 
 def _asked(made: Recommendation) -> str:
@@ -123,28 +120,31 @@ def _asked(made: Recommendation) -> str:
     return table(("setting", "value"), [(k, v) for k, v in facts.items() if v]) + remarks
 
 
-_HEAD = ("choice", "engine", "GPUs", "batch", "tok/s", "90 % interval", "tok/s/GPU", "TTFT ms",
-         "TPOT ms", "GB/GPU", "J/Mtok", "$/Mtok", "runs", "known by")  # fmt: skip
+_HEAD = ("choice", "engine", "replicas", "batch", "tok/s", "90 % interval", "tok/s/GPU",
+         "tok/s/user", "TTFT ms", "TPOT ms", "GB/GPU", "J/Mtok", "$/Mtok", "runs",
+         "known by")  # fmt: skip
 
 
 def _candidates(made: Recommendation) -> str:
-    ranked = [("best" if i == 0 else str(i + 1), c) for i, c in enumerate(made.candidates)]
+    choices = made.frontier or made.candidates
+    ranked = [("best" if i == 0 else str(i + 1), c) for i, c in enumerate(choices)]
     if made.keep_source is not None:
         ranked.append(("keep source", made.keep_source))
     ranked += [(name.replace("_", " "), c) for name, c in made.baselines.items()]
     rows = [(label, *_cells(candidate)) for label, candidate in ranked]
-    return table(_HEAD, rows, numbers=range(2, 12))
+    return table(_HEAD, rows, numbers=range(3, 13))
 
 
 def _cells(c: Candidate) -> tuple[str, ...]:
     joules = None if c.energy_j_per_token is None else c.energy_j_per_token * 1e6
     return (
         c.engine,
-        str(c.n_gpus),
+        plan_in_words(c),
         str(c.batch_size),
-        f"{c.output_throughput:,.0f}",
-        f"{c.low:,.0f} - {c.high:,.0f}",
+        f"{c.total_output_throughput:,.0f}",
+        f"{c.total_low:,.0f} - {c.total_high:,.0f}",
         f"{c.output_throughput_per_gpu:,.0f}",
+        _number(c.tok_s_per_user, 0),
         _number(c.ttft_ms, 0),
         _number(c.tpot_ms, 1),
         f"{c.memory_gb:.1f}",
@@ -212,17 +212,16 @@ def _proof(
 def _deploy(made: Recommendation, confirmed: Confirmed | None, known: Sequence[RunRecord]) -> str:
     """Say how to deploy the winner, or what is recommended while there is none."""
     winner = None if confirmed is None else confirmed["winner"]
-    chosen = made.best if winner is None else Candidate(**winner)
+    chosen = made.best if winner is None else Candidate.from_dict(winner)
     asked = configuration_of(
         made.query, made.target_gpu, chosen.engine, chosen.n_gpus, chosen.batch_size
     )
     runs = measured_cells(made, known).values()
     own = [r for r in runs if (r.engine, r.n_gpus, r.batch_size) == (
         chosen.engine, chosen.n_gpus, chosen.batch_size)]  # fmt: skip
-    plan = made.deployment
-    spread = f"{plan.text}.\n\n" if plan.replicas > 1 else ""
+    spread = f"{plan_in_words(chosen)}.\n\n" if chosen.replicas > 1 else ""
     return spread + deployment_markdown(
-        own[-1] if own else asked, replicas=plan.replicas, model=made.query.model_path
+        own[-1] if own else asked, replicas=chosen.replicas, model=made.query.model_path
     )
 
 

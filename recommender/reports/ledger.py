@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from autotune.errors import InvalidConfigError
 from autotune.files import write_atomically
@@ -89,6 +89,8 @@ def _is_file(path: Path) -> bool:
 
 def from_dict(data: Mapping[str, Any]) -> Recommendation:
     """Build a recommendation from ``to_dict``'s result; what older files lack takes its default."""
+    if "schema" not in data:
+        data = _with_plans(data)
     query = dict(data["query"])
     query["workload"] = Workload(**query["workload"])
     query["slo"] = Slo(**query.get("slo", {}))
@@ -98,16 +100,53 @@ def from_dict(data: Mapping[str, Any]) -> Recommendation:
         created_at=data["created_at"],
         query=Query(**query),
         target_gpu=data["target_gpu"],
-        best=Candidate(**data["best"]),
-        candidates=tuple(Candidate(**c) for c in data["candidates"]),
-        keep_source=None if keep is None else Candidate(**keep),
-        baselines={name: Candidate(**c) for name, c in data["baselines"].items()},
-        landscape=tuple(Candidate(**c) for c in data["landscape"]),
+        best=Candidate.from_dict(data["best"]),
+        candidates=tuple(Candidate.from_dict(c) for c in data["candidates"]),
+        keep_source=None if keep is None else Candidate.from_dict(keep),
+        baselines={name: Candidate.from_dict(c) for name, c in data["baselines"].items()},
+        landscape=tuple(Candidate.from_dict(c) for c in data["landscape"]),
         explanation=data["explanation"],
         remarks=tuple(data["remarks"]),
         n_known_runs=data["n_known_runs"],
+        frontier=tuple(Candidate.from_dict(c) for c in data.get("frontier", ())),
+        reasons=tuple(data.get("reasons", ())),
         migration=None if migration is None else Migration.from_dict(migration),
     )
+
+
+# Of a document from before there were plans: what was said of one replica, whatever was asked for.
+_OF_ONE_REPLICA: Final = {"throughput": "replica"}
+
+
+def _with_plans(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document of the first schema as one of the second, nothing said in it changed.
+
+    Its throughput and goodput were one replica's. Of a ratio (a GPU, a dollar, a joule) it said how
+    many replicas the GPUs hold.
+    """
+    query = dict(data["query"])
+    objective = query.get("objective", "throughput")
+    query["objective"] = _OF_ONE_REPLICA.get(objective, objective)
+    if objective == "goodput":
+        query["max_replicas"] = 1
+    is_ratio = objective in ("per-gpu", "cost", "energy")
+
+    def with_replicas(candidate: Mapping[str, Any]) -> dict[str, Any]:
+        held = max(query.get("max_gpus", 8) // candidate["n_gpus"], 1) if is_ratio else 1
+        return {**candidate, "replicas": held}
+
+    move, keep = data.get("migration"), data["keep_source"]
+    sides = ("before", "after")
+    return {
+        **data,
+        "query": query,
+        "best": with_replicas(data["best"]),
+        "candidates": [with_replicas(c) for c in data["candidates"]],
+        "landscape": [with_replicas(c) for c in data["landscape"]],
+        "baselines": {name: with_replicas(c) for name, c in data["baselines"].items()},
+        "keep_source": None if keep is None else with_replicas(keep),
+        "migration": move and {**move, **{side: with_replicas(move[side]) for side in sides}},
+    }
 
 
 def save_confirmation(document: Mapping[str, Any], directory: Path) -> Path:
@@ -182,7 +221,7 @@ def entry_of(
         known: Runs of the model that the store holds, those of the confirmation among them.
     """
     first = document["runs"][0]
-    run = Candidate(**first["predicted"])
+    run = Candidate.from_dict(first["predicted"])
     prediction = made.best if made is not None and _is_same(made.best, run) else run
     realised = first["measured"]["output_throughput"] if first["error"] is not None else None
     values = {} if made is None else _values(made, known)
@@ -204,7 +243,7 @@ def entry_of(
         is_inside=None if realised is None else prediction.low <= realised <= prediction.high,
         regret=_regret(values, run) if realised is not None else 1.0 if values else None,
         runs=len(document["runs"]),
-        winner_regret=None if winner is None else _regret(values, Candidate(**winner)),
+        winner_regret=None if winner is None else _regret(values, Candidate.from_dict(winner)),
         regret_bound90=None if certificate is None else certificate["regret_bound90"],
     )
 

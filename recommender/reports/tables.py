@@ -2,69 +2,111 @@
 
 import math
 from collections.abc import Iterable
+from typing import Final
 
 from rich.console import Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from autotune.views.fitted_table import Column, FittedTable
 from recommender.confirmation.result import Confirmation
 from recommender.features.roofline import BOTTLENECKS
 from recommender.recommendation.candidates import Candidate
+from recommender.recommendation.explanation import headline
 from recommender.recommendation.migration import Migration
+from recommender.recommendation.plans import how_often, plan_in_words
 from recommender.recommendation.query import Query
 from recommender.recommendation.recommendation import Recommendation
 from recommender.reports.attribution import Account, Explanation
 from recommender.surrogate.neighbours import Evidence
 
-_COLUMNS = ("engine", "GPUs", "batch", "tok/s", "90 % interval", "tok/s/GPU", "TTFT ms", "TPOT ms",
-            "GB/GPU", "fits")  # fmt: skip
+# The last to be asked for is the first to go where a terminal is narrow.
+_COLUMNS: Final = (
+    Column(name="", is_number=False),
+    Column(name="engine", priority=8, is_number=False),
+    Column(name="replicas", is_number=False),
+    Column(name="batch"),
+    Column(name="tok/s"),
+    Column(name="90 % interval", priority=3),
+    Column(name="tok/s/GPU", priority=5),
+    Column(name="tok/s/user", priority=1),
+    Column(name="TTFT ms", priority=4),
+    Column(name="TPOT ms", priority=6),
+    Column(name="GB/GPU", priority=7),
+    Column(name="fits", priority=9),
+)
+_WITHIN: Final = Column(name="within limits", priority=2)
+_COST: Final = Column(name="$/Mtok", priority=2)
+_ENERGY: Final = Column(name="J/token", priority=2)
 
 
 def recommendation_view(made: Recommendation) -> Group:
-    """Return the ranked candidates, the baselines, the migration, the reasons, the line to deploy.
+    """Return the answer in a line, the choices beside it, the reasons, the lines to go on with.
 
     Columns of limits, cost and energy are there when they were asked for or are known.
     """
     work = made.query.workload
-    table = Table(
-        title=f"{made.query.model} on {made.target_gpu}, {work.input_len}/{work.output_len} tokens",
-        title_justify="left",
-    )
-    table.add_column("", no_wrap=True)
     asked = _asked(made.query)
-    for name in (*_COLUMNS, *asked):
-        table.add_column(name, justify="left" if name == "engine" else "right", no_wrap=True)
-    for index, candidate in enumerate(made.candidates):
-        label = "best" if index == 0 else str(index + 1)
-        table.add_row(label, *_cells(candidate, asked), style="bold" if index == 0 else "")
-    table.add_section()
+    title = f"{made.query.model} on {made.target_gpu}, {work.input_len}/{work.output_len} tokens"
+    table = FittedTable([*_COLUMNS, *asked])
+    choices = made.frontier or made.candidates
+    for index, candidate in enumerate(choices):
+        table.add_row(
+            "best" if index == 0 else _RATHER if made.frontier else str(index + 1),
+            *_cells(candidate, asked),
+            style="bold" if index == 0 else "",
+            end_section=index == len(choices) - 1,
+        )
     for label, candidate in _baselines(made):
         table.add_row(label, *_cells(candidate, asked))
-    shown = [*made.candidates, *(candidate for _, candidate in _baselines(made))]
+    shown = [*choices, *(candidate for _, candidate in _baselines(made))]
     starred = ["* measured"] if any(c.status == "measured" for c in shown) else []
     remarks = [Text(remark, style="dim") for remark in (*starred, *made.remarks)]
-    plan = made.deployment
-    spread = f"  ({plan.text}: {plan.output_throughput:,.0f} tok/s)" if plan.replicas > 1 else ""
     return Group(
+        Text(f"{title}:", style="bold"),
+        Text(f"{headline(made.best, made.query)}.", style="bold"),
         table,
         *([] if made.migration is None else [migration_table(made.migration)]),
-        Text(made.explanation),
+        *(_bullet(reason) for reason in made.reasons or (made.explanation,)),
         Text(),
-        _deploy_line(made.best) + Text(spread),
-        Text("Confirm: ", style="bold") + Text(f"autotune confirm {made.recommendation_id}"),
+        *_deploy_lines(made.best, made.target_gpu),
+        _command("Confirm:", f"autotune confirm {made.recommendation_id}"),
         _report_line(made.recommendation_id),
         *remarks,
     )
 
 
-def migration_table(migration: Migration) -> Table:
-    """Return what is served before and after, of the replica and of a GPU."""
+# Choices beside the best: each gives up some of the objective for speed to the single user.
+_RATHER: Final = "faster"
+
+
+def _bullet(text: str) -> Padding:
+    """Return a sentence that hangs from a dash."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    grid.add_row("-", Text(text))
+    return Padding(grid, 0)
+
+
+_MOVES: Final = (
+    Column(name="", is_number=False),
+    Column(name="engine", priority=4, is_number=False),
+    Column(name="replicas", is_number=False),
+    Column(name="batch"),
+    Column(name="tok/s"),
+    Column(name="90 % interval", priority=3),
+    Column(name="tok/s/GPU", priority=5),
+    Column(name="$/Mtok", priority=1),
+    Column(name="J/Mtok", priority=2),
+)
+
+
+def migration_table(migration: Migration) -> FittedTable:
+    """Return what is served before and after, of the plan and of a GPU."""
     title = f"{migration.source_gpu} to {migration.target_gpu}: {migration.verdict}"
-    table = Table(title=title, title_justify="left")
-    names = ("engine", "GPUs", "batch", "tok/s", "90 % interval", "tok/s/GPU", "$/Mtok", "J/Mtok")
-    table.add_column("", no_wrap=True)
-    for name in names:
-        table.add_column(name, justify="left" if name == "engine" else "right", no_wrap=True)
+    table = FittedTable(_MOVES, title=title)
     for label, side in (("before", migration.before), ("after", migration.after)):
         joules = side.energy_j_per_token
         table.add_row(
@@ -76,11 +118,11 @@ def migration_table(migration: Migration) -> Table:
     return table
 
 
-def _asked(query: Query) -> tuple[str, ...]:
+def _asked(query: Query) -> tuple[Column, ...]:
     """Return the further columns."""
-    limits = ("within limits",) if query.slo.is_set else ()
-    cost = ("$/Mtok",) if query.prices else ()
-    return (*limits, *cost, *(("J/token",) if query.objective == "energy" else ()))
+    limits = (_WITHIN,) if query.slo.is_set else ()
+    cost = (_COST,) if query.prices else ()
+    return (*limits, *cost, *((_ENERGY,) if query.objective == "energy" else ()))
 
 
 def _baselines(made: Recommendation) -> Iterable[tuple[str, Candidate]]:
@@ -90,24 +132,26 @@ def _baselines(made: Recommendation) -> Iterable[tuple[str, Candidate]]:
     yield "most popular", made.baselines["most_popular"]
 
 
-def _cells(candidate: Candidate, asked: Iterable[str]) -> list[str]:
+def _cells(candidate: Candidate, asked: Iterable[Column]) -> list[str]:
     further = {
-        "within limits": f"{candidate.p_within_limits:.0%}",
-        "$/Mtok": _number(candidate.cost_per_mtok, 3),
-        "J/token": _number(candidate.energy_j_per_token, 3),
+        _WITHIN: f"{candidate.p_within_limits:.0%}",
+        _COST: _number(candidate.cost_per_mtok, 3),
+        _ENERGY: _number(candidate.energy_j_per_token, 3),
     }
     return [
         candidate.engine,
-        str(candidate.n_gpus),
+        plan_in_words(candidate),
         str(candidate.batch_size),
-        f"{candidate.output_throughput:,.0f}" + ("*" if candidate.status == "measured" else ""),
-        f"{candidate.low:,.0f} - {candidate.high:,.0f}",
+        f"{candidate.total_output_throughput:,.0f}"
+        + ("*" if candidate.status == "measured" else ""),
+        f"{candidate.total_low:,.0f} - {candidate.total_high:,.0f}",
         f"{candidate.output_throughput_per_gpu:,.0f}",
+        _number(candidate.tok_s_per_user, 0),
         _number(candidate.ttft_ms, 0),
         _number(candidate.tpot_ms, 1),
         f"{candidate.memory_gb:.1f}",
         "yes" if candidate.can_run else "no",
-        *(further[name] for name in asked),
+        *(further[column] for column in asked),
     ]
 
 
@@ -115,12 +159,21 @@ def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
+_RUNS: Final = (
+    Column(name="run", is_number=False),
+    Column(name="engine", priority=3, is_number=False),
+    Column(name="GPUs"),
+    Column(name="batch"),
+    Column(name="predicted", priority=1),
+    Column(name="90 % interval", priority=2),
+    Column(name="measured"),
+    Column(name="error"),
+)
+
+
 def confirmation_view(made: Confirmation) -> Group:
     """Return predicted beside measured for each run, and the winner."""
-    table = Table(title=f"Confirmed on {made.recommendation.target_gpu}", title_justify="left")
-    columns = ("run", "engine", "GPUs", "batch", "predicted", "90 % interval", "measured", "error")
-    for name in columns:
-        table.add_column(name, justify="left" if name in ("run", "engine") else "right")
+    table = FittedTable(_RUNS, title=f"Confirmed on {made.recommendation.target_gpu}")
     for run in made.runs:
         predicted, record = run.predicted, run.record
         measured = record.status.replace("_", " ")
@@ -136,18 +189,29 @@ def confirmation_view(made: Confirmation) -> Group:
             measured,
             "-" if run.error is None else f"{run.error:+.1%}",
         )
-    deploy = [] if made.winner is None else [_deploy_line(made.winner)]
+    gpu = made.recommendation.target_gpu
+    deploy = [] if made.winner is None else _deploy_lines(made.winner, gpu)
     report = _report_line(made.recommendation.recommendation_id)
     return Group(table, Text(made.summary), Text(), *deploy, report)
 
 
-def _deploy_line(candidate: Candidate) -> Text:
-    return Text("Deploy:  ", style="bold") + Text(candidate.command, style="cyan")
+def _deploy_lines(candidate: Candidate, gpu: str) -> list[Text]:
+    """Return the line to deploy by, and how often it is started where once is not enough."""
+    often = how_often(candidate, gpu)
+    return [
+        _command("Deploy: ", candidate.command, style="cyan"),
+        *([Text(f"         {often}", style="dim")] if often else []),
+    ]
 
 
 def _report_line(recommendation_id: str) -> Text:
-    command = f"autotune report {recommendation_id} --output report.html"
-    return Text("Report:  ", style="bold") + Text(command)
+    return _command("Report: ", f"autotune report {recommendation_id} --output report.html")
+
+
+def _command(label: str, line: str, style: str = "") -> Text:
+    """Return a line to copy, which no break of ours cuts."""
+    text = Text(f"{label} ", style="bold", no_wrap=True, overflow="ignore", end="\n")
+    return text.append(Text(line, style=style or "not bold"))
 
 
 _STRONGEST = 3
@@ -169,13 +233,23 @@ def explanation_view(made: Explanation) -> Group:
     )
 
 
-def _causes(made: Explanation) -> Table:
+_CAUSES: Final = (
+    Column(name="", is_number=False),
+    Column(name="engine", priority=7, is_number=False),
+    Column(name="GPUs"),
+    Column(name="batch"),
+    *(
+        Column(name=name.replace("_", " "), priority=priority)
+        for priority, name in enumerate(BOTTLENECKS, start=1)
+    ),
+    Column(name="trees"),
+    Column(name="most by", priority=6, is_words=True),
+)
+
+
+def _causes(made: Explanation) -> FittedTable:
     title = "Share of the time by cause, and what the trees add (SHAP values, as believed)"
-    table = Table(title=title, title_justify="left")
-    for name in ("", "engine", "GPUs", "batch", *(name.replace("_", " ") for name in BOTTLENECKS)):
-        table.add_column(name, justify="left" if name in ("", "engine") else "right", no_wrap=True)
-    table.add_column("trees", justify="right")
-    table.add_column("most by")
+    table = FittedTable(_CAUSES, title=title)
     for index, account in enumerate(made.accounts):
         c = account.candidate
         table.add_row(
@@ -197,13 +271,22 @@ def _reasons(account: Account) -> str:
     )
 
 
-def _neighbours(made: Explanation) -> Table | Text:
+_NEIGHBOURS: Final = (
+    Column(name="similarity"),
+    Column(name="engine", is_number=False),
+    Column(name="version", priority=1, is_number=False),
+    Column(name="GPU", is_number=False),
+    Column(name="GPUs"),
+    Column(name="batch"),
+    Column(name="tok/s"),
+)
+
+
+def _neighbours(made: Explanation) -> FittedTable | Text:
     near = made.accounts[0].neighbours if made.accounts else ()
     if not near:
         return Text("No run of this model is known: the advice rests on the surrogate alone.")
-    table = Table(title="Own runs that say most about the best", title_justify="left")
-    for name in ("similarity", "engine", "version", "GPU", "GPUs", "batch", "tok/s"):
-        table.add_column(name, justify="left" if name in ("engine", "version", "GPU") else "right")
+    table = FittedTable(_NEIGHBOURS, title="Own runs that say most about the best")
     for neighbour in near:
         run = neighbour.run
         table.add_row(

@@ -56,7 +56,7 @@ def _log_recommendation(store: "Store", path: Path, made: Recommendation) -> Non
             engine=best.engine,
             n_gpus=best.n_gpus,
             batch_size=best.batch_size,
-            replicas=made.deployment.replicas,
+            replicas=best.replicas,
             input_len=query.workload.input_len,
             output_len=query.workload.output_len,
             objective=query.objective,

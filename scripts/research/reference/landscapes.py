@@ -75,6 +75,7 @@ class ReferenceLandscape:
             target_gpu=first.gpu,
             source_gpu=source_gpu,
             engine=first.engine,
+            objective="replica",
             max_gpus=max(row.n_gpus for row in self.rows),
             max_batch_size=max(row.batch_size for row in self.rows),
             dtype=first.dtype or "auto",

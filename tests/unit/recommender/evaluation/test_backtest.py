@@ -84,7 +84,9 @@ def plateau(n_gpus: int, batch_size: int) -> float:
 
 @pytest.mark.parametrize("speed", [plateau, lambda n, b: 30.0 * n * b, lambda n, b: 9000.0 / b])
 def test_what_is_scored_is_what_recommend_and_confirm_choose(speed):
-    asked = Query(model="meta-llama/Llama-3.1-8B", target_gpu="H200", max_gpus=2)
+    asked = Query(
+        model="meta-llama/Llama-3.1-8B", target_gpu="H200", max_gpus=2, objective="replica"
+    )
     places = [(n, 2**k) for n in (1, 2) for k in range(11)]
     rows = [
         RunRecord(

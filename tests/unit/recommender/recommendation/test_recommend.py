@@ -17,8 +17,9 @@ from autotune.errors import (
     UnknownGpuError,
 )
 from autotune.schema.workload import Slo, Workload
-from recommender.recommendation.candidates import command, enumerate_configurations
+from recommender.recommendation.candidates import enumerate_configurations
 from recommender.recommendation.evaluate_candidates import evaluate_candidates
+from recommender.recommendation.plans import command
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import rank
 from recommender.recommendation.recommend import recommend
@@ -57,7 +58,62 @@ def test_within_the_tolerance_fewer_gpus_then_the_smaller_batch_win(
 def test_per_gpu_prefers_the_replica_that_uses_its_gpus_best() -> None:
     landscape = [candidate(1, 256, 5000), candidate(8, 256, 20000)]
     assert rank(landscape, query(objective="per-gpu"))[0].n_gpus == 1
-    assert rank(landscape, query())[0].n_gpus == 8
+    assert rank(landscape, query(objective="replica"))[0].n_gpus == 8
+
+
+def test_the_default_question_is_of_all_gpus_at_hand() -> None:
+    """Eight replicas of one GPU give more than one over eight, and can be proved on one."""
+    made = recommend(query(), PREDICTOR)
+    alone = recommend(query(objective="replica"), PREDICTOR)
+    best = made.best
+    assert best.replicas * best.n_gpus == best.total_gpus == 8
+    assert best.n_gpus < alone.best.n_gpus
+    assert alone.best.replicas == 1
+    assert best.total_output_throughput > alone.best.output_throughput
+    assert best.total_output_throughput == pytest.approx(best.replicas * best.output_throughput)
+    assert "Splitting the model further gives less" in made.explanation
+
+
+def test_a_replica_alone_is_answered_as_the_paper_asks() -> None:
+    """As many GPUs and as large a batch as give one replica the most."""
+    made = recommend(query(objective="replica", tolerance=0.0, top=99), PREDICTOR)
+    assert {c.replicas for c in made.landscape} == {1}
+    assert made.best.total_gpus == made.best.n_gpus == 8
+    speeds = [c.output_throughput for c in made.candidates[1:]]
+    assert speeds[0] == pytest.approx(max(speeds), rel=0.1)
+
+
+def test_the_frontier_gives_up_throughput_for_speed_to_a_user() -> None:
+    made = recommend(query(), PREDICTOR)
+    assert made.frontier[0] == made.best
+    assert 2 <= len(made.frontier) <= made.query.top
+    totals = [c.total_output_throughput for c in made.frontier]
+    speeds = [c.tok_s_per_user or 0.0 for c in made.frontier]
+    assert totals == sorted(totals, reverse=True)
+    assert speeds == sorted(speeds)
+    assert speeds[-1] > 2 * speeds[0]
+
+
+@pytest.mark.parametrize("max_gpus", [1, 3, 8, 12, 16])
+def test_gpus_left_idle_are_said(max_gpus: int) -> None:
+    made = (
+        recommend(query(model="meta-llama/Llama-3.1-70B", max_gpus=max_gpus), PREDICTOR)
+        if (max_gpus > 1)
+        else recommend(query(max_gpus=1), PREDICTOR)
+    )
+    idle = max_gpus - made.best.total_gpus
+    assert idle >= 0
+    assert (f"{idle} GPU" in made.explanation and "idle" in made.explanation) == (idle > 0)
+
+
+def test_there_are_at_most_five_reasons() -> None:
+    asked = query(
+        engine="all", source_gpu="A100", slo=Slo(max_tpot_ms=30), prices={"H100-80GB": 3.0}
+    )
+    made = recommend(asked, PREDICTOR)
+    assert 3 <= len(made.reasons) <= 5
+    assert all(reason in made.explanation for reason in made.reasons)
+    assert all(len(reason) < 500 for reason in made.reasons)
 
 
 def test_it_answers_with_baselines_reasons_and_a_command() -> None:
@@ -76,12 +132,14 @@ def test_the_contract_has_its_keys() -> None:
     answer = recommend(query(), PREDICTOR).to_dict()
     assert {
         *("model", "engine", "target_gpu", "workload", "best", "candidates", "keep_source"),
-        *("explanation", "recommendation_id"),
+        *("explanation", "recommendation_id", "schema", "frontier", "reasons"),
     } <= set(answer)
+    assert answer["schema"] == 2
     assert {
         *("engine", "n_gpus", "batch_size", "output_throughput", "low", "high", "p_feasible"),
         *("fits", "output_throughput_per_gpu", "ttft_ms", "tpot_ms", "memory_gb", "status"),
-        "command",
+        *("command", "replicas", "total_gpus", "total_output_throughput", "total_low"),
+        *("total_high", "tok_s_per_user"),
     } <= set(answer["best"])
 
 
@@ -267,12 +325,13 @@ def test_a_measured_energy_stands() -> None:
 
 def test_per_gpu_says_how_to_spend_the_gpus() -> None:
     made = recommend(query(objective="per-gpu", max_gpus=8), PREDICTOR)
-    plan = made.deployment
-    assert plan.replicas == 8 // made.best.n_gpus
-    assert plan.output_throughput == pytest.approx(plan.replicas * made.best.output_throughput)
-    assert plan.text in made.explanation
-    assert made.to_dict()["deployment"]["replicas"] == plan.replicas
-    assert recommend(query(), PREDICTOR).deployment.replicas == 1
+    plan = made.to_dict()["deployment"]
+    assert plan["replicas"] == 8 // made.best.n_gpus
+    assert plan["output_throughput"] == pytest.approx(
+        plan["replicas"] * made.best.output_throughput
+    )
+    assert f"{plan['replicas']} replicas on 8 GPUs" in made.explanation
+    assert recommend(query(objective="replica"), PREDICTOR).best.replicas == 1
 
 
 @pytest.mark.parametrize("objective", ["throughput", "per-gpu", "energy", "goodput"])

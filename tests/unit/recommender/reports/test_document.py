@@ -88,7 +88,7 @@ def test_an_unconfirmed_one_has_every_section(made: tuple[Recommendation, str]) 
         "Environment",
     ]  # fmt: skip
     assert "Not confirmed by runs yet" in text
-    assert f"replicas: {recommendation.deployment.replicas}" in text
+    assert f"replicas: {recommendation.best.replicas}" in text
     assert "A100-80GB to H100-80GB" in text
     figures = [block.name for block in document.blocks if isinstance(block, Figure)]
     assert figures == ["landscape", "map-vllm", "pareto", "energy", "cost"]

@@ -95,7 +95,7 @@ def test_cost_energy_and_the_migration_are_logged(
     logged = store.client.get_run(run_id).data
     assert made.migration is not None
     assert logged.params["migration_verdict"] == made.migration.verdict
-    assert logged.params["replicas"] == str(made.deployment.replicas)
+    assert logged.params["replicas"] == str(made.best.replicas)
     assert logged.params["max_tpot_ms"] == "50"
     assert "max_ttft_ms" not in logged.params
     assert logged.metrics["migration_gain"] == made.migration.gain
