@@ -321,7 +321,8 @@ with EngineSession(config, log_path=Path(log)) as session:
 def test_the_worker_goes_with_its_parent_however_that_ends(
     engine: str, demo_model: Path, cpu: str, folder: Path, number: signal.Signals
 ) -> None:
-    command = [sys.executable, "-c", PARENT, engine, str(demo_model), cpu, str(folder / "parent.log")]
+    arguments = (engine, str(demo_model), cpu, str(folder / "parent.log"))
+    command = [sys.executable, "-c", PARENT, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         group = int(parent.stdout.readline())
