@@ -147,17 +147,18 @@ def remember_recorded_gpus(records: Iterable[RunRecord]) -> tuple[str, ...]:
         A sentence for each sheet that is not used: one that cannot be meant, and one that differs
         from what was known before (a file's, or an earlier record's).
     """
-    remarks: list[str] = []
-    seen: dict[str, list[object]] = {}
+    found: list[tuple[str, object]] = []
     for record in records:
-        sheet = record.environment.get(GPU_SHEET)
-        if sheet is None or sheet in seen.setdefault(record.gpu, []):
-            continue
-        seen[record.gpu].append(sheet)
-        remark = _remember(record.gpu, sheet)
-        if remark is not None:
-            remarks.append(remark)
-    return tuple(remarks)
+        carried = (record.gpu, record.environment.get(GPU_SHEET))
+        if carried[1] is not None and carried not in found:
+            found.append(carried)
+    return remember_sheets(found)
+
+
+def remember_sheets(sheets: Iterable[tuple[str, object]]) -> tuple[str, ...]:
+    """Do the same with the sheets of a document, a name and a sheet each."""
+    remarks = (_remember(name, sheet) for name, sheet in sheets)
+    return tuple(remark for remark in remarks if remark is not None)
 
 
 def _remember(name: str, sheet: object) -> str | None:

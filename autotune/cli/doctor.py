@@ -147,7 +147,10 @@ def _gpu(label: str, use: GpuUse) -> Check:
     try:
         name = find_gpu(use.name).name
     except UnknownGpuError:
-        advice = "it is not in the catalogue (`autotune gpus`): it cannot be measured or predicted"
+        advice = (
+            "it is not in the catalogue (`autotune gpus`): describe it in a GPU file (`autotune "
+            "gpus --help`) to measure and predict it"
+        )
         return Check(name=label, state="problem", found=use.text, advice=advice)
     if not use.is_free:
         advice = "end what computes on it before a study, or choose others by CUDA_VISIBLE_DEVICES"
