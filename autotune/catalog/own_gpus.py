@@ -116,18 +116,21 @@ def _refuse_taken(name: str, spec: GpuSpec, origin: str) -> None:
     if key in _short or (other is not None and other.spec.name != spec.name):
         owner = "a short name" if other is None else f"{other.spec.name!r} of {other.origin}"
         raise InvalidConfigError(f"{where}: {name!r} is {owner} already; choose another name")
-    if other is not None and sheet_of(other.spec) != sheet_of(spec):
+    if other is not None and (difference := _difference(other.spec, spec)):
         raise InvalidConfigError(
-            f"{where} is known from {other.origin} with other figures "
-            f"({_difference(other.spec, spec)}); correct one of them, or choose another name"
+            f"{where} is known from {other.origin} with other figures ({difference}); correct one "
+            "of them, or choose another name"
         )
 
 
 def _difference(there: GpuSpec, here: GpuSpec) -> str:
+    """Return in what two sheets differ; empty where it is in nothing but remarks."""
     before, after = sheet_of(there), sheet_of(here)
-    keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    keys = {**before, **after}.keys() - {"source", "note"}
     return ", ".join(
-        f"{k} {before.get(k, 'unset')} there, {after.get(k, 'unset')} here" for k in keys
+        f"{key} {before.get(key, 'unset')} there, {after.get(key, 'unset')} here"
+        for key in sorted(keys)
+        if before.get(key) != after.get(key)
     )
 
 
@@ -172,9 +175,10 @@ def _remember(name: str, sheet: object) -> str | None:
     if known is None:
         _known[normalise(name)] = KnownGpu(spec, RECORDED)
         return None
-    if sheet_of(known.spec) == sheet_of(spec):
+    difference = _difference(known.spec, spec)
+    if not difference:
         return None
     return (
-        f"{name} has other figures in some {RECORDED} than in {known.origin} "
-        f"({_difference(known.spec, spec)}); those of {known.origin} are used"
+        f"{name} has other figures in some {RECORDED} than in {known.origin} ({difference}); those "
+        f"of {known.origin} are used"
     )

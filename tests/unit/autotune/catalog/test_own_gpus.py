@@ -139,6 +139,11 @@ def test_a_file_wins_over_what_runs_carry(tmp_path: Path) -> None:
     assert remember_recorded_gpus([run_on(NAME, RECORDED)]) == ()
 
 
+def test_sheets_that_differ_in_words_alone_are_the_same() -> None:
+    other = {**RECORDED, "source": "another page", "note": "seen elsewhere"}
+    assert remember_recorded_gpus([run_on(NAME, RECORDED), run_on(NAME, other)]) == ()
+
+
 @pytest.mark.parametrize("sheet", [5, [], {}, {**RECORDED, "memory_gb": 1e9}, {"x": 1}])
 def test_a_sheet_that_cannot_be_meant_is_not_used(sheet: object) -> None:
     (remark,) = remember_recorded_gpus([run_on(NAME, sheet)])
