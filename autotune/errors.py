@@ -3,6 +3,7 @@
 AutotuneError                    exit 1
 ├── UsageError                   exit 2: the input is wrong
 │   ├── UnknownGpuError          LookupError
+│   │   └── UnsupportedGpuError  hardware whose software is unlike what is measured here
 │   ├── UnknownModelError        LookupError
 │   ├── InvalidModelConfigError  ValueError: a config.json that is not usable
 │   ├── InvalidConfigError       ValueError: a study, engine, workload or option value
@@ -59,12 +60,29 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 class UnknownGpuError(UsageError, LookupError):
-    """A GPU name that the catalogue does not hold."""
+    """A GPU name that neither the catalogue nor a file of the user's holds."""
 
-    def __init__(self, name: str, candidates: Iterable[str]) -> None:
+    def __init__(self, name: str, candidates: Iterable[str], message: str | None = None) -> None:
         hint = did_you_mean(name, candidates)
-        super().__init__(f"unknown GPU {name!r}.{hint} `autotune gpus` lists all.")
+        super().__init__(
+            message
+            or f"unknown GPU {name!r}.{hint} `autotune gpus` lists all; add it with --gpu-file "
+            "(`autotune gpus --help`)."
+        )
         self.name = name
+
+
+class UnsupportedGpuError(UnknownGpuError):
+    """Hardware whose software is unlike what is measured here, so that nothing learned holds."""
+
+    def __init__(self, name: str, kind: str, reason: str) -> None:
+        super().__init__(
+            name,
+            (),
+            f"{name!r} ({kind}) is not supported: {reason}, and nothing learned on other GPUs "
+            "holds there. To bring measurements, describe it in a GPU file (`autotune gpus "
+            "--help`) and give that to `autotune import FILE --gpu-file`.",
+        )
 
 
 class UnknownModelError(UsageError, LookupError):

@@ -9,6 +9,7 @@ Usage: scripts/build_cli_reference.py [--check]
 import argparse
 import os
 import sys
+import textwrap
 from pathlib import Path
 
 import click
@@ -65,9 +66,14 @@ def section(name: str, command: click.Command, parent: click.Context) -> str:
 
 
 def _paragraphs(text: str) -> list[str]:
+    """Return the lines of a help text; a paragraph that click leaves as it is stays so."""
     lines: list[str] = []
-    for paragraph in text.replace("\b", "").strip().split("\n\n"):
-        lines += [" ".join(paragraph.split()), ""]
+    for paragraph in text.strip().split("\n\n"):
+        plain = textwrap.dedent(paragraph.replace("\b", "")).strip()
+        if "\b" in paragraph and plain:
+            lines += ["```text", *plain.splitlines(), "```", ""]
+        elif plain:
+            lines += [" ".join(plain.split()), ""]
     return lines
 
 

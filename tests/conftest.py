@@ -89,6 +89,23 @@ def demo_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_demo_model(tmp_path_factory.mktemp("models") / "demo-llama")
 
 
+@pytest.fixture
+def no_own_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No GPU beside the catalogue's is known, before a test and after it."""
+    from autotune.catalog import own_gpus
+    from recommender.features.spec_sheets import gpu_of, static_numbers
+
+    caches = (own_gpus._add_users, gpu_of, static_numbers)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(own_gpus, "_known", {})
+    monkeypatch.setattr(own_gpus, "_short", {})
+    for cached in caches:
+        cached.cache_clear()
+    yield
+    for cached in caches:
+        cached.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def cpu() -> str:
     """The catalogue name of this host's processor."""

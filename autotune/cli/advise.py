@@ -12,6 +12,7 @@ from autotune.cli.options import (
     complete_model,
     complete_reference,
     fleet_option,
+    gpu_file_option,
     json_option,
     set_option,
     tracking_uri_option,
@@ -131,6 +132,7 @@ _CONFIRM_OPTIONS = (
 
 @click.command()
 @with_options(_RECOMMEND_OPTIONS)
+@gpu_file_option
 @tracking_uri_option
 @json_option
 def recommend(
@@ -190,6 +192,7 @@ def _query(
 @click.command()
 @click.argument("recommendation", shell_complete=complete_reference)
 @click.option("--top", type=click.IntRange(min=1), help="Candidates to explain.  [default: all]")
+@gpu_file_option
 @tracking_uri_option
 @json_option
 def explain(recommendation: str, top: int | None, tracking_uri: str, as_json: bool) -> None:
@@ -216,6 +219,7 @@ def explain(recommendation: str, top: int | None, tracking_uri: str, as_json: bo
 @with_options(_CONFIRM_OPTIONS)
 @fleet_option
 @set_option
+@gpu_file_option
 @tracking_uri_option
 @json_option
 def confirm(
@@ -283,6 +287,7 @@ def _confirm_here(
 
 @click.command()
 @click.argument("configurations", type=click.Path(path_type=Path, dir_okay=False))
+@gpu_file_option
 @tracking_uri_option
 @json_option
 def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
@@ -326,6 +331,7 @@ def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
     is_flag=True,
     help="Draw a confirmation beside what Optuna's TPE would have reached (ten replayed studies).",
 )
+@gpu_file_option
 @tracking_uri_option
 @json_option
 def report(

@@ -11,9 +11,9 @@ from typing import Any, Final, Literal
 
 from rich.text import Text
 
-from autotune.catalog.gpus import detect_cpu, find_gpu
+from autotune.catalog.gpus import detect_cpu, find_gpu, own_gpus
 from autotune.engines.knobs import engine_version
-from autotune.errors import AutotuneError, SurrogateError, UnknownGpuError
+from autotune.errors import AutotuneError, InvalidConfigError, SurrogateError, UnknownGpuError
 from autotune.runner.environment import snapshot, usable_cpus
 from autotune.runner.gpu_lock import GpuUse, read_uses
 from autotune.schema.engine_config import RUNNABLE_ENGINES
@@ -56,6 +56,7 @@ def examine(tracking_uri: str) -> list[Check]:
         *_engines(),
         *_torch(uses),
         *_gpus(uses),
+        *_own_gpus(),
         *_shared_memory(uses),
         _disk(store_directory(tracking_uri)),
         _mlflow(),
@@ -151,13 +152,29 @@ def _no_gpu() -> Check:
 def _gpu(label: str, use: GpuUse) -> Check:
     try:
         name = find_gpu(use.name).name
-    except UnknownGpuError:
-        advice = "it is not in the catalogue (`autotune gpus`): it cannot be measured or predicted"
+    except (UnknownGpuError, InvalidConfigError):
+        advice = (
+            "it is not in the catalogue (`autotune gpus`): describe it in a GPU file (`autotune "
+            "gpus --help`) to measure and predict it"
+        )
         return Check(name=label, state="problem", found=use.text, advice=advice)
     if not use.is_free:
         advice = "end what computes on it before a study, or choose others by CUDA_VISIBLE_DEVICES"
         return Check(name=label, state="problem", found=use.text, advice=advice)
     return Check(name=label, state="ok", found=f"{name}, {use.total_gb:.1f} GB, free")
+
+
+def _own_gpus() -> Iterator[Check]:
+    """Say which GPUs are known beside the catalogue's, or why the user's file of them is not."""
+    try:
+        known = own_gpus()
+    except InvalidConfigError as error:
+        advice = "correct the file; until then its GPUs are unknown"
+        yield Check(name="own GPUs", state="problem", found=str(error), advice=advice)
+        return
+    if known:
+        names = ", ".join(gpu.spec.name for gpu in known)
+        yield Check(name="own GPUs", state="ok", found=names)
 
 
 def _shared_memory(uses: Sequence[GpuUse]) -> Iterator[Check]:

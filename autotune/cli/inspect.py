@@ -3,6 +3,7 @@
 import click
 
 from autotune.cli.options import (
+    gpu_file_option,
     json_option,
     tracking_uri_option,
 )
@@ -10,6 +11,7 @@ from autotune.cli.terminal import echo_json, show, terminable
 
 
 @click.command()
+@gpu_file_option
 @tracking_uri_option
 @json_option
 def doctor(tracking_uri: str, as_json: bool) -> None:
@@ -33,20 +35,48 @@ def doctor(tracking_uri: str, as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("filter_text", required=False, default="", metavar="[TEXT]")
+@gpu_file_option
 @json_option
-def gpus(as_json: bool) -> None:
-    """List the GPUs of the catalogue.
+def gpus(filter_text: str, as_json: bool) -> None:
+    """List the GPUs that are known, or those whose name contains TEXT.
+
+    A GPU that the catalogue lacks is described in a TOML file, given by --gpu-file, by
+    AUTOTUNE_GPU_FILE, or kept as ~/.config/autotune/gpus.toml (under XDG_CONFIG_HOME where that is
+    set). Runs measured on it carry its sheet, so that others can use them.
+
+    \b
+      [gpus."MY-GPU"]
+      vendor = "nvidia"         # nvidia, amd, intel, habana, other
+      architecture = "ada"
+      memory_gb = 24            # as the driver reports it, in 2**30 bytes
+      bandwidth_gbs = 432       # of the memory, in 10**9 bytes/s
+      fp16_tflops = 158.5       # dense, with fp32 accumulation
+      fp32_tflops = 39.6        # of the vector units
+      interconnect = "PCIe 4"
+      interconnect_gbs = 64     # of one GPU, both directions
+      max_gpus = 8              # of one host
+      tdp_w = 210
+      year = 2023
+      source = "its datasheet"
+      # where it has them: bf16_tflops, fp8_tflops, fp4_tflops, int8_tops
+      # other names it goes by: aliases = ["NVIDIA My GPU"]; and note = "..."
+
+    \b
+      [short_names]             # a name that several parts share, the likeliest first
+      "MY" = ["MY-GPU", "L4"]
 
     \b
     Example:
+      autotune gpus rtx
       autotune gpus --json
     """
     from autotune.views.catalog_tables import gpu_rows, gpu_table
 
     if as_json:
-        echo_json(gpu_rows())
+        echo_json(gpu_rows(filter_text))
     else:
-        show(gpu_table())
+        show(gpu_table(filter_text))
 
 
 @click.command()

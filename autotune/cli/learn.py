@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from autotune.cli.options import (
+    gpu_file_option,
     json_option,
     tracking_uri_option,
 )
@@ -24,6 +25,7 @@ from autotune.cli.terminal import echo_json, echo_remarks, show
     is_flag=True,
     help="Train nothing; put the champion before the present one in force again.",
 )
+@gpu_file_option
 @tracking_uri_option
 @json_option
 def train(promote: str, rollback: bool, tracking_uri: str, as_json: bool) -> None:
@@ -64,6 +66,7 @@ def train(promote: str, rollback: bool, tracking_uri: str, as_json: bool) -> Non
     "--data", type=click.Path(path_type=Path), help="Runs to evaluate on.  [default: the store]"
 )
 @click.option("--engine", default="all", show_default=True, help="vllm, hf or all.")
+@gpu_file_option
 @tracking_uri_option
 @json_option
 def evaluate(

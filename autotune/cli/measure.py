@@ -9,6 +9,7 @@ from autotune.cli.options import (
     complete_gpu,
     complete_model,
     fleet_option,
+    gpu_file_option,
     json_option,
     read_counts,
     set_option,
@@ -101,6 +102,7 @@ _WORKLOAD_OPTIONS = (
     shell_complete=complete_gpu,
     help="The GPU this host must have.  [default: what is here]",
 )
+@gpu_file_option
 @click.option(
     "--n-gpus", callback=read_counts, help="GPUs of one replica: 1,2 or 1:8.  [default: 1]"
 )
@@ -225,6 +227,7 @@ def _show_preview(
 @click.option("--batch-size", type=click.IntRange(min=1), help="Sequences in flight, likewise.")
 @click.option("--input-len", type=click.IntRange(min=1), help="Prompt tokens, likewise.")
 @click.option("--output-len", type=click.IntRange(min=1), help="Generated tokens, likewise.")
+@gpu_file_option
 @tracking_uri_option
 @json_option
 def import_(

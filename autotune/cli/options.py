@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -38,6 +39,27 @@ def tracking_uri_option(command: Command) -> Command:
 def json_option(command: Command) -> Command:
     """Print the result as JSON."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def gpu_file_option(command: Command) -> Command:
+    """GPUs that the catalogue lacks, known before any other option is read."""
+    return click.option(
+        "--gpu-file",
+        type=click.Path(path_type=Path),
+        envvar="AUTOTUNE_GPU_FILE",
+        callback=_add_gpus,
+        expose_value=False,
+        is_eager=True,
+        metavar="FILE",
+        help="TOML file of GPUs that the catalogue lacks (`autotune gpus --help`).",
+    )(command)
+
+
+def _add_gpus(_: click.Context, __: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        from autotune.catalog.gpus import add_gpus
+
+        add_gpus(path)
 
 
 def set_option(command: Command) -> Command:
@@ -113,11 +135,12 @@ def complete_model(_: click.Context, __: click.Parameter, text: str) -> list[Com
 
 
 def complete_gpu(_: click.Context, __: click.Parameter, text: str) -> list[CompletionItem]:
-    """Offer the catalogue's GPUs."""
-    from autotune.catalog.gpus import load_gpus
+    """Offer the catalogue's GPUs, and those of the user's own file."""
+    from autotune.catalog.gpus import load_gpus, own_gpus
 
     wanted = text.lower()
-    return [CompletionItem(name) for name in load_gpus() if name.lower().startswith(wanted)]
+    names = (*load_gpus(), *(known.spec.name for known in own_gpus()))
+    return [CompletionItem(name) for name in names if name.lower().startswith(wanted)]
 
 
 def complete_reference(_: click.Context, __: click.Parameter, text: str) -> list[CompletionItem]:

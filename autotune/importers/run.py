@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.catalog.gpus import find_gpu
+from autotune.catalog.gpus import GPU_SHEET, find_gpu, recorded_sheet
 from autotune.catalog.models import find_model
 from autotune.errors import AutotuneError, InvalidConfigError, UsageError, did_you_mean
 from autotune.importers.base import UNREADABLE, ImportOptions, ImportResult, Place
@@ -13,6 +13,7 @@ from autotune.importers.formats import FOLDER_FORMATS, FORMATS, detect, recognis
 from autotune.importers.plausibility import screen
 from autotune.importers.readers.published.aiconfigurator import installed_table
 from autotune.importers.summary import ImportedFile, ImportSummary
+from autotune.schema.record import RunRecord
 from autotune.views.display import counting
 
 __all__ = [
@@ -158,12 +159,20 @@ def import_files(
     from autotune.store.tracking.store import Store
 
     store = Store(tracking_uri)
-    records = [record for file in files for record in file.records]
+    records = [_with_sheet(record) for file in files for record in file.records]
     with counting("logging runs", len(records)) as advance:
         n_logged = store.log(records, on_logged=lambda _: advance())
     if n_logged:
         store.finish_imported(records)
     return ImportSummary(files=files, n_logged=n_logged, rejected_paths=rejected_paths)
+
+
+def _with_sheet(record: RunRecord) -> RunRecord:
+    """Return a run with the sheet of a GPU that others cannot look up."""
+    sheet = None if GPU_SHEET in record.environment else recorded_sheet(record.gpu)
+    if sheet is None:
+        return record
+    return replace(record, environment={**record.environment, GPU_SHEET: sheet})
 
 
 def _resolved(options: ImportOptions) -> ImportOptions:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from autotune.catalog.gpus import GPU_SHEET, recorded_sheet
 from autotune.catalog.models import MODEL_CONFIG, identify_model, is_model_directory, model_config
 from autotune.engines.knobs import require_engine
 from autotune.errors import TrialError
@@ -227,6 +228,8 @@ class TrialRunner:
             environment["slo"] = dataclasses.asdict(self.settings.slo)
         if is_model_directory(config.model):
             environment[MODEL_CONFIG] = _strict_json(model_config(config.model))
+        if (sheet := recorded_sheet(config.gpu)) is not None:
+            environment[GPU_SHEET] = sheet
         engine_facts: dict[str, Any] = {}
         started = None if self._session is None else self._session.started
         if started is not None:

@@ -10,7 +10,10 @@ _RANGE = re.compile(r"([0-9]{1,9})(?::([0-9]{1,9}))?")
 
 def refuse_setting(name: str, value: object, want: str) -> InvalidConfigError:
     """Return the error for a setting that cannot be meant."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        text = "a number far too long"
     return InvalidConfigError(f"{name}={text[:200]} must be {want}")
 
 

@@ -1,16 +1,30 @@
 """The catalogues as tables."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any, Final
 
-from autotune.catalog.gpus import detect_cpu, load_gpus
+from autotune.catalog.gpus import CATALOGUE, KnownGpu, detect_cpu, load_gpus, own_gpus
 from autotune.catalog.models import find_model, load_models
 from autotune.views.fitted_table import Column, FittedTable
 
 
-def gpu_rows() -> list[dict[str, Any]]:
-    """Return every GPU of the catalogue, and this machine's CPU, as JSON-ready values."""
-    return [dataclasses.asdict(gpu) for gpu in (*load_gpus().values(), detect_cpu())]
+def gpu_rows(filter_text: str = "") -> list[dict[str, Any]]:
+    """Return the GPUs whose name or alias contains the text, as JSON-ready values.
+
+    Those of the catalogue, the user's own and this machine's CPU; ``origin`` says which it is.
+    """
+    wanted = filter_text.lower()
+    known = [
+        *(KnownGpu(gpu, CATALOGUE) for gpu in load_gpus().values()),
+        *own_gpus(),
+        KnownGpu(detect_cpu(), "this machine"),
+    ]
+    return [
+        {**dataclasses.asdict(gpu), "origin": origin}
+        for gpu, origin in known
+        if any(wanted in text.lower() for text in (gpu.name, *gpu.aliases))
+    ]
 
 
 _GPU_COLUMNS: Final = (
@@ -22,6 +36,7 @@ _GPU_COLUMNS: Final = (
     Column(name="fp8", priority=1),
     Column(name="fp32", priority=4),
     Column(name="interconnect", priority=2, is_number=False),
+    Column(name="from", priority=5, is_number=False),
 )
 _MODEL_COLUMNS: Final = (
     Column(name="model", is_number=False),
@@ -34,19 +49,25 @@ _MODEL_COLUMNS: Final = (
 )
 
 
-def gpu_table() -> FittedTable:
-    """Return the GPUs with what serving depends on."""
+def gpu_table(filter_text: str = "") -> FittedTable:
+    """Return the GPUs with what serving depends on, and where their sheets come from."""
     table = FittedTable(_GPU_COLUMNS)
-    for row in gpu_rows():
+    for row in gpu_rows(filter_text):
         rates = (row["fp16_tflops"], row["bf16_tflops"], row["fp8_tflops"], row["fp32_tflops"])
         table.add_row(
             row["name"],
             f"{row['memory_gb']:.0f}",
             f"{row['bandwidth_gbs']:.0f}",
             *("-" if rate is None else f"{rate:.1f}" for rate in rates),
-            f"{row['interconnect']}, {row['interconnect_gbs']:.0f} GB/s",
+            _interconnect(row),
+            Path(row["origin"]).name,
         )
     return table
+
+
+def _interconnect(row: dict[str, Any]) -> str:
+    speed = row["interconnect_gbs"]
+    return f"{row['interconnect']}, {speed:.0f} GB/s" if speed else str(row["interconnect"])
 
 
 def model_rows(filter_text: str = "") -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autotune.catalog.gpus import detect_gpus
+from autotune.catalog.gpus import detect_gpus, remember_recorded_gpus
 from autotune.errors import InvalidConfigError, StoreError
 from autotune.importers.run import read_file
 from autotune.runner.runner import RunnerSettings
@@ -52,7 +52,9 @@ def confirm_by_records(
     """Confirm a recommendation with recorded runs, and log the outcome."""
     recommendation = ledger.load(reference, store_directory(tracking_uri))
     budget = Budget(runs, stop_regret)
-    return _confirm(recommendation, Replay(records), tracking_uri, budget, new_session_id())
+    remarks = remember_recorded_gpus(records)
+    made = _confirm(recommendation, Replay(records), tracking_uri, budget, new_session_id())
+    return dataclasses.replace(made, remarks=(*remarks, *made.remarks)) if remarks else made
 
 
 def confirm_here(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autotune.catalog.gpus import remember_recorded_gpus
 from autotune.catalog.models import identify_model, remember_recorded
 from autotune.schema.record import RunRecord
 from autotune.store.bundled import reference_runs
@@ -70,13 +71,14 @@ def contexts(tracking_uri: str) -> Callable[[str], Context]:
         runs = sample(is_cached=known is not None)
         if known is None:
             known = [run for run in runs if run.model == name]
+        unlike = remember_recorded_gpus([*known, *runs])
         return Context(
             model=name,
             predictor=predictor(),
             known=tuple(known),
             others=tuple(run for run in runs if run.model != name),
             directory=directory,
-            remarks=remarks,
+            remarks=(*remarks, *unlike),
         )
 
     return context_of

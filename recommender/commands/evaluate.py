@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from autotune.catalog.gpus import remember_recorded_gpus
 from autotune.catalog.models import remember_recorded
 from autotune.errors import SurrogateError
 from autotune.importers.run import read_file
@@ -46,6 +47,7 @@ def evaluate_data(
         if not records:
             raise SurrogateError("the store holds no runs; import some, or name a file by --data")
     remember_recorded(records)
+    remarks = (*remarks, *remember_recorded_gpus(records))
     rows = evaluate(records, protocol=cast(Protocol, protocol), engine=engine)
     return Evaluation(rows=rows, remarks=remarks)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autotune.catalog.gpus import remember_recorded_gpus
 from autotune.catalog.models import remember_recorded
 from autotune.errors import SurrogateError
 from autotune.schema.record import RunRecord
@@ -37,6 +38,7 @@ class TrainingReport:
     Attributes:
         version: Registry version of the challenger.
         champion_version: Registry version in force now.
+        remarks: What the user should know of the runs, a sentence each.
     """
 
     version: str
@@ -44,6 +46,7 @@ class TrainingReport:
     is_promoted: bool
     duel: Duel
     summary: Mapping[str, Any]
+    remarks: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -55,6 +58,7 @@ class TrainingReport:
                 self.duel.text,
                 f"{MODEL_NAME} version {self.version} {verdict}; "
                 f"champion: version {self.champion_version}",
+                *self.remarks,
             ]
         )
 
@@ -105,6 +109,7 @@ def train_and_register(tracking_uri: str, *, promote: str = "auto") -> TrainingR
     log_pending(store)
     records = store.read()
     remember_recorded(records)
+    remarks = remember_recorded_gpus(records)
     fitted = refine(records, PRETRAINED)
     with changing(store.directory), registry_of(store) as registry:
         follow_alias(registry, store.directory)
@@ -135,6 +140,7 @@ def train_and_register(tracking_uri: str, *, promote: str = "auto") -> TrainingR
         is_promoted=is_promoted,
         duel=duel,
         summary=fitted.training_summary,
+        remarks=remarks,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from autotune.catalog.own_gpus import recorded_sheet, remember_sheets
 from autotune.errors import InvalidConfigError
 from autotune.files import write_atomically
 from autotune.schema.configuration import Configuration
@@ -32,6 +33,7 @@ from recommender.recommendation.recommendation import Recommendation
 
 FOLDER = "recommendations"
 _CONFIRMED = "-confirmed"
+_SHEETS = "gpu_sheets"
 # What reading a document that is none may raise.
 _NOT_ONE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -44,13 +46,19 @@ def save(recommendation: Recommendation, directory: Path) -> Path:
 
 
 def to_dict(recommendation: Recommendation) -> dict[str, Any]:
-    """Return everything a recommendation holds: the contract's keys and what it was made from."""
+    """Return everything a recommendation holds: the contract's keys and what it was made from.
+
+    Sheets of GPUs beside the catalogue go with it, so that it can be confirmed on another host.
+    """
+    gpus = {recommendation.target_gpu, recommendation.query.source_gpu} - {None}
+    sheets = {gpu: sheet for gpu in sorted(map(str, gpus)) if (sheet := recorded_sheet(gpu))}
     return {
         **recommendation.to_dict(),
         "created_at": recommendation.created_at,
         "query": dataclasses.asdict(recommendation.query),
         "landscape": [candidate.to_dict() for candidate in recommendation.landscape],
         "n_known_runs": recommendation.n_known_runs,
+        **({_SHEETS: sheets} if sheets else {}),
     }
 
 
@@ -88,7 +96,11 @@ def _is_file(path: Path) -> bool:
 
 
 def from_dict(data: Mapping[str, Any]) -> Recommendation:
-    """Build a recommendation from ``to_dict``'s result; what older files lack takes its default."""
+    """Build a recommendation from ``to_dict``'s result; what older files lack takes its default.
+
+    Its GPUs are findable from then on.
+    """
+    remember_sheets(dict(data.get(_SHEETS, {})).items())
     if "schema" not in data:
         data = _with_plans(data)
     query = dict(data["query"])

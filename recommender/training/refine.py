@@ -14,10 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from autotune.catalog.gpus import load_gpus
-from autotune.catalog.models import catalogue_names
 from autotune.errors import SurrogateError
-from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from autotune.schema.validation import OWN_SOURCE
 from recommender.features.efficiency import CLASSES, classes_of
@@ -27,51 +24,11 @@ from recommender.surrogate.artifact import Evidence, SurrogateMeta
 from recommender.surrogate.predictor import Predictor
 from recommender.surrogate.trees import load_forest
 from recommender.training import fit as surrogate
+from recommender.training.anchors import anchors_for
 from recommender.training.dataset import Dataset, prepare
 from recommender.training.fit import FittedSurrogate
 from recommender.training.fit_process import spanned
 from recommender.training.folds import harness_effects
-
-N_ANCHORS: Final = 512
-_ENGINES: Final = ("vllm", "hf")
-
-
-def anchors_for(
-    own: Sequence[RunRecord], before: Sequence[RunRecord], seed: int
-) -> list[Configuration]:
-    """Return what to keep as it was said of: much of the catalogue, and some of the rows before."""
-    drawn = np.random.default_rng(seed).permutation(len(before))[:N_ANCHORS]
-    return [*anchor_configurations(seed, own), *(before[i] for i in sorted(drawn.tolist()))]
-
-
-def anchor_configurations(seed: int, own: Sequence[RunRecord]) -> list[Configuration]:
-    """Return configurations drawn over models, GPUs, engines, GPU counts and batch sizes.
-
-    They carry the engine versions of the user's own runs, or the trees would tell the two apart by
-    that alone.
-    """
-    rng = np.random.default_rng(seed)
-    versions = {
-        engine: sorted({r.engine_version for r in own if r.engine == engine and r.engine_version})
-        for engine in _ENGINES
-    }
-    models, gpus = catalogue_names(), list(load_gpus())
-    return [
-        Configuration(
-            engine=engine,
-            engine_version=versions[engine][rng.integers(len(versions[engine]))]
-            if versions[engine]
-            else None,
-            model=models[rng.integers(len(models))],
-            gpu=gpus[rng.integers(len(gpus))],
-            n_gpus=int(2 ** rng.integers(4)),
-            batch_size=int(2 ** rng.integers(11)),
-            input_len=int(2 ** rng.integers(5, 12)),
-            output_len=int(2 ** rng.integers(3, 10)),
-        )
-        for engine in (_ENGINES[rng.integers(2)] for _ in range(N_ANCHORS))
-    ]
-
 
 FEWEST_ROWS: Final = 5
 STAGES: Final = ("collections", "others", "own")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autotune.catalog.gpu_files import read_gpu_file
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.memory import plan_memory
 from autotune.catalog.models import find_model, identify_model
@@ -24,6 +25,7 @@ from recommender.reports.ledger import load
 from recommender.surrogate.artifact import META_FILE, TREES_FILE
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.contract.importer_cases import CASES, Case
+from tests.support.gpu_files import gpu_toml
 from tests.support.records import record
 
 
@@ -52,6 +54,12 @@ def _study(data: bytes, folder: Path) -> None:
     path = folder / "input.yaml"
     path.write_bytes(data)
     study_from_options(path, {})
+
+
+def _gpus(data: bytes, folder: Path) -> None:
+    path = folder / "input.toml"
+    path.write_bytes(data)
+    read_gpu_file(path)
 
 
 def _prices(data: bytes, folder: Path) -> None:
@@ -208,6 +216,7 @@ _TEXTS = [
 TARGETS: Mapping[str, Target] = {
     "journal": Target(_journal, [_RUNS]),
     "study": Target(_study, [_STUDY, _LAMPS, b"model: gpt2\n"]),
+    "GPUs": Target(_gpus, [gpu_toml().encode(), gpu_toml(short_names=True).encode()]),
     "prices": Target(_prices, [b"H100: 2.9\nA100: 1.8\n", b'{"H100": 3}']),
     "config.json": Target(_model, _CONFIGS),
     "prompts": Target(_prompts, [b'{"prompt": "def f(", "output_len": 3}\n' * 2]),

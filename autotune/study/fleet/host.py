@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from autotune.catalog.gpus import GpuSpec
+from autotune.catalog.own_gpus import add_specs
 from autotune.errors import AutotuneError, UsageError
 from autotune.runner.runner import RunnerSettings, Start, Trial, TrialRunner, tail_path
 from autotune.schema.codec import to_json_line
@@ -33,10 +35,18 @@ class Refusal(NamedTuple):
     is_usage: bool
 
 
-class Host:
-    """What an actor does: a runner on its host."""
+_ASKING = "the fleet's driver"
 
-    def __init__(self, settings: RunnerSettings) -> None:
+
+class Host:
+    """What an actor does: a runner on its host.
+
+    Args:
+        gpus: What the driver knows of GPUs beside the catalogue.
+    """
+
+    def __init__(self, settings: RunnerSettings, gpus: Sequence[GpuSpec] = ()) -> None:
+        add_specs(gpus, _ASKING)
         log_dir = Path(tempfile.mkdtemp(prefix="autotune-fleet-"))
         self._settings = dataclasses.replace(settings, log_dir=log_dir)
         self._runner = TrialRunner(self._settings, _Nobody())
@@ -77,14 +87,23 @@ class _Nobody:
         """Nobody asks."""
 
 
-def seeing_all(function: Any, *arguments: Any) -> Any:
-    """Call a function that looks at all of a host's GPUs; a task that holds none is shown none."""
+def seeing_all(gpus: Sequence[GpuSpec], function: Any, *arguments: Any) -> Any:
+    """Call a function that looks at all of a host's GPUs; a task that holds none is shown none.
+
+    Args:
+        gpus: What the driver knows of GPUs beside the catalogue.
+    """
     hidden = os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     try:
-        return _or_refusal(function, *arguments)
+        return _or_refusal(_knowing, gpus, function, *arguments)
     finally:
         if hidden is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = hidden
+
+
+def _knowing(gpus: Sequence[GpuSpec], function: Any, *arguments: Any) -> Any:
+    add_specs(gpus, _ASKING)
+    return function(*arguments)
 
 
 def _or_refusal(function: Any, *arguments: Any) -> Any:

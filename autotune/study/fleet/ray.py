@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autotune.catalog.gpus import detect_cpu, detect_gpus, find_gpu
+from autotune.catalog.gpus import GpuSpec, detect_cpu, detect_gpus, find_gpu, own_gpus
 from autotune.catalog.models import is_model_directory
 from autotune.engines.knobs import installed_engines
 from autotune.errors import FleetError, UnknownGpuError, UsageError
@@ -180,7 +180,7 @@ class RayFleet:
         kind = self.kind(config.gpu, config.n_gpus)
         actor = self._ray.remote(Host).options(max_restarts=0, **kind.options(config.n_gpus))
         settings = dataclasses.replace(self._settings, n_gpus=config.n_gpus)
-        return RaySeat(self._ray, actor.remote(settings), config, self._settings.log_dir)
+        return RaySeat(self._ray, actor.remote(settings, _own()), config, self._settings.log_dir)
 
     def wait(self, seats: Mapping[Identity, Seat]) -> dict[Identity, Outcome]:
         """Wait a moment for runs to end."""
@@ -200,7 +200,7 @@ class RayFleet:
         beside = {"num_cpus": 0, "resources": {kind.resource: _A_TRACE}}
         task = self._ray.remote(seeing_all).options(max_retries=1, **beside)
         try:
-            answer = self._ray.get(task.remote(function, *arguments))
+            answer = self._ray.get(task.remote(_own(), function, *arguments))
         except self._ray.exceptions.RayError as error:
             raise FleetError(f"a host of the fleet failed: {_first_line(error)}") from error
         if isinstance(answer, Refusal):
@@ -262,6 +262,11 @@ class RaySeat:
                 self._log_dir.mkdir(parents=True, exist_ok=True)
                 tail_path(self._log_dir, record).write_text(reply.tail, encoding="utf-8")
         return record
+
+
+def _own() -> tuple[GpuSpec, ...]:
+    """Return the GPUs that the hosts may not know: those beside the catalogue."""
+    return tuple(known.spec for known in own_gpus())
 
 
 def _kinds(node: Mapping[str, Any]) -> Iterator[Kind]:

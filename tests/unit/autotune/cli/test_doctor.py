@@ -13,6 +13,7 @@ from autotune.cli import doctor, main
 from autotune.cli.doctor import Check, check_table, examine
 from autotune.runner.gpu_lock import GpuUse
 from autotune.store.tracking.store import Store
+from tests.support.gpu_files import NAME, gpu_toml, write_gpus
 from tests.support.records import record
 
 H100 = GpuUse(uuid="u", name="NVIDIA H100 80GB HBM3", used_gb=0.5, total_gb=80.0)
@@ -51,6 +52,21 @@ def test_a_gpu_in_use_is_a_problem_and_says_who_uses_it() -> None:
     assert "process 7" in busy.found
     strange = GpuUse(uuid="u", name="Voodoo 2", used_gb=0, total_gb=8)
     assert "catalogue" in doctor._gpu("GPU 0", strange).advice
+
+
+@pytest.mark.usefixtures("no_own_gpus")
+def test_the_users_own_gpus_are_told_and_a_file_that_cannot_be_used(tmp_path: Path) -> None:
+    path = write_gpus(tmp_path / "config/autotune/gpus.toml", gpu_toml(tdp_w=0.3))
+    (bad,) = doctor._own_gpus()
+    assert bad.state == "problem"
+    assert str(path) in bad.found
+    strange = GpuUse(uuid="u", name="Voodoo 2", used_gb=0, total_gb=8)
+    assert doctor._gpu("GPU 0", strange).state == "problem"
+    write_gpus(path)
+    (good,) = doctor._own_gpus()
+    assert (good.state, good.found) == ("ok", NAME)
+    named = GpuUse(uuid="u", name="NVIDIA ZX 500 Turbo", used_gb=0, total_gb=28.5)
+    assert doctor._gpu("GPU 0", named).found.startswith(f"{NAME}, 28.5 GB")
 
 
 def test_hidden_gpus_are_told_from_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
