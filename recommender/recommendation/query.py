@@ -31,6 +31,8 @@ class Query:
         slo: Latency limits; what is predicted to miss one is not recommended.
         prices: Catalogue name of a GPU -> dollars an hour of one of them.
         tolerance: Share of the best that may be given up for fewer GPUs or a smaller batch.
+        keeps_what_was_measured: Whether the tolerance ends at what the kept configuration was
+            measured to bring; it did not in documents that say nothing of it.
     """
 
     model: str
@@ -48,6 +50,7 @@ class Query:
     slo: Slo = field(default_factory=Slo)
     prices: Mapping[str, float] = field(default_factory=dict)
     tolerance: float = 0.02
+    keeps_what_was_measured: bool = True
     top: int = 5
 
     def __post_init__(self) -> None:

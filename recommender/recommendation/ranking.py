@@ -37,7 +37,7 @@ def rank(
     ordered = sorted(feasible, key=lambda c: -worth(c, query.objective))
     floor = worth(ordered[0], query.objective) * (1 - query.tolerance)
     kept = _same_place(ordered, incumbent)
-    if kept is not None and kept.status == "measured":
+    if kept is not None and kept.status == "measured" and query.keeps_what_was_measured:
         floor = max(floor, worth(kept, query.objective))
     plateau = [c for c in ordered if worth(c, query.objective) >= floor]
     first = min(plateau, key=lambda c: (c.n_gpus, c.batch_size))

@@ -106,6 +106,7 @@ def from_dict(data: Mapping[str, Any]) -> Recommendation:
     query = dict(data["query"])
     query["workload"] = Workload(**query["workload"])
     query["slo"] = Slo(**query.get("slo", {}))
+    query.setdefault("keeps_what_was_measured", False)
     keep, migration = data["keep_source"], data.get("migration")
     return Recommendation(
         recommendation_id=data["recommendation_id"],

@@ -4,7 +4,6 @@ import datetime
 import itertools
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,9 +40,7 @@ def test_a_clock_that_jumps_changes_no_measurement_and_loses_nothing(
     uri = new_store(tmp_path)
     bench = Bench(tmp_path, environment).prepare()
     with bench.start("--tracking-uri", uri) as process:
-        while len(bench.records()) < 3:
-            assert process.poll() is None
-            time.sleep(0.01)
+        bench.wait_for_records(3, process)
         offset.write_text(str(jump_s))
         ended = end(process)
     assert ended.code == 0, ended.err

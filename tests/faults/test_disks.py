@@ -1,6 +1,7 @@
 """Disks that are full, or read-only, in the middle of a study and before it."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def test_a_disk_full_while_journalling_costs_nothing(after: int, tmp_path: Path)
         with bench.start("--journal", journal, LIGHT_ENGINE_PASS_S="0.02") as process:
             while not (journal.exists() and journal.read_bytes().count(b"\n") >= after):
                 assert process.poll() is None
+                time.sleep(0.005)
             with filled(disk):
                 ended = end(process)
                 before = read_journal(journal)
@@ -65,8 +67,7 @@ def test_a_disk_full_under_the_store_costs_the_study_nothing(
         uri = new_store(disk)
         assert bench.here("sync", "--tracking-uri", uri).code == 0
         with bench.start("--tracking-uri", uri, LIGHT_ENGINE_PASS_S="0.05") as process:
-            while not bench.records():
-                assert process.poll() is None
+            bench.wait_for_records(1, process)
             with filled(disk):
                 ended = end(process)
         assert ended.code == 0

@@ -63,13 +63,11 @@ def test_a_server_that_fails_in_mid_study_slows_and_loses_nothing(
 ) -> None:
     bench = Bench(tmp_path, IMPATIENT).prepare()
     with bench.start("--tracking-uri", standing.uri, LIGHT_ENGINE_PASS_S="0.05") as process:
-        while not bench.records():
-            assert process.poll() is None
+        bench.wait_for_records(1, process)
         standing.mode = mode
         n_passed_on = standing.n_passed_on
         # The study goes to its end while the server answers nothing.
-        while len(bench.records()) < N_TRIALS:
-            assert process.poll() is None
+        bench.wait_for_records(N_TRIALS, process)
         assert standing.n_passed_on <= n_passed_on + 1
         ended = end(process)
     assert ended.code == 0
@@ -126,12 +124,10 @@ def test_a_database_locked_by_another_writer_costs_the_study_nothing(
 ) -> None:
     bench, uri = Bench(tmp_path).prepare(), new_store(tmp_path)
     with bench.start("--tracking-uri", uri, LIGHT_ENGINE_PASS_S="0.05") as process:
-        while not bench.records():
-            assert process.poll() is None
+        bench.wait_for_records(1, process)
         locking = sqlite3.connect(tmp_path / "mlruns" / "mlflow.db", timeout=60)
         locking.execute("BEGIN IMMEDIATE")
-        while len(bench.records()) < N_TRIALS:
-            assert process.poll() is None
+        bench.wait_for_records(N_TRIALS, process)
         locking.rollback()
         locking.close()
         ended = end(process)

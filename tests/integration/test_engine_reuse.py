@@ -32,8 +32,8 @@ BATCH_SIZE = 4
 TOLERANCE = 0.05
 # A third of a second to a second a pass, by machine.
 WORKLOAD = Workload(input_len=32, output_len=128)
-# A warm-up and three passes a turn; once both engines are warm, they count alike.
-TURN = MeasurePolicy(min_repeats=3, max_repeats=3)
+# A warm-up and two passes a turn; once both engines are warm, they count alike.
+TURN = MeasurePolicy(min_repeats=2, max_repeats=2)
 MIN_PAIRS, LIMIT_S = 9, 100.0
 
 

@@ -10,7 +10,11 @@ import pytest
 from tests.support.old_fixtures import FIXTURES, answer, questions, recommendation, restore
 from tests.support.workspace import Ran, Workspace
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # MLflow warns of the type hints of its own XGBoost flavour when it is imported.
+    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning"),
+]
 
 # Sentences, ids and what is of the day of asking; figures and names are compared.
 SAID = frozenset({"explanation", "remarks", "summary", "text", "command", "warnings", "reason",
@@ -29,7 +33,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.fixture(scope="module")
 def answers(workspace: Workspace) -> dict[str, Ran]:
     """What is answered today, each question asked once and in order."""
-    return {name: workspace(*arguments) for name, arguments in questions().items()}
+    return {name: workspace.here(*arguments) for name, arguments in questions().items()}
 
 
 def assert_holds(new: Any, old: Any, where: str = "") -> None:

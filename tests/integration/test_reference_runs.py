@@ -98,11 +98,23 @@ def test_no_other_store_is_given_any(
     assert Store(new_store(checkout, name)).read() == []
 
 
+# Of what comes with a checkout: runs of one of the two models, of others, in another mode.
+_JOURNALS = (
+    "h200-vllm-codellama-7b.jsonl",
+    "h200-vllm-mistral-7b.jsonl",
+    "h100-vllm-mistral-7b.jsonl",
+    "modes/h200-vllm-mistral-7b.jsonl",
+)
+
+
 @pytest.mark.slow
 def test_a_fresh_clone_advises_from_them_before_and_after_mlflow_is_opened(tmp_path: Path) -> None:
     for part in ("autotune", "recommender"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "mlruns" / "reference", tmp_path / "mlruns" / "reference")
+    for name in _JOURNALS:
+        target = tmp_path / "mlruns" / "reference" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "mlruns" / "reference" / name, target)
     known = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "PYTHONPATH")}
 
     def autotune(*arguments: str) -> str:

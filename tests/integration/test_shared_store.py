@@ -131,8 +131,7 @@ def test_a_study_goes_on_while_its_server_is_killed_and_sync_catches_up(
     bench = Bench(tmp_path, quick).prepare()
     at_server = ("--tracking-uri", server.uri)
     with bench.start(*at_server, LIGHT_ENGINE_PASS_S="0.05") as process:
-        while not bench.records():
-            assert process.poll() is None
+        bench.wait_for_records(1, process)
         server.kill()
         ended = end(process)
     assert ended.code == 0

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,12 @@ class Bench:
     def records(self) -> list[RunRecord]:
         """What the journal holds."""
         return read_journal(self.journal) if self.journal.exists() else []
+
+    def wait_for_records(self, n: int, process: "subprocess.Popen[str]") -> None:
+        """Wait until a study has so many results; it must be running until then."""
+        while len(self.records()) < n:
+            assert process.poll() is None
+            time.sleep(0.01)
 
     def start(self, *arguments: object, **environment: str) -> "subprocess.Popen[str]":
         """Start ``autotune run`` on the journal."""

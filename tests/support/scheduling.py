@@ -17,7 +17,7 @@ GROUPS: Mapping[str, str] = {
     "alone": r"tests/integration/test_engine_reuse\.py",
 }
 SPREAD = re.compile(
-    r"tests/(integration/test_(search|cli_refusals|training|study)"
+    r"tests/(integration/test_(search|cli_refusals|study)"
     r"|faults/test_(killed|disks|engines|files|gpu_queries)|security/test_secrets)\.py"
 )
 

@@ -28,6 +28,9 @@ _MLFLOW_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 
+# Its job queue judges traces of language models, of which these stores have none: two processes.
+_SERVER_DEFAULTS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
 
 def redact(uri: str) -> str:
     """Return the URI without user name and password."""
@@ -105,7 +108,7 @@ def serve_ui(uri: str, port: int) -> int:
     # One person looks: each further worker takes seconds to start.
     command += ["--workers", "1"]
     # Not an argument: everybody on the host can read those, and the address may hold a password.
-    environment = dict(os.environ, MLFLOW_BACKEND_STORE_URI=uri)
+    environment = {**_SERVER_DEFAULTS, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         return process.wait()

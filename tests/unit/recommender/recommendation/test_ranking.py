@@ -135,6 +135,7 @@ def test_the_tolerance_ends_at_what_the_kept_configuration_was_measured_to_bring
     kept = candidate(1, batch_size, 990.0)
     assert rank(landscape, query(), kept)[0].batch_size == expected
     assert recommended(landscape, query(), kept) == rank(landscape, query(), kept)[0]
+    assert rank(landscape, query(keeps_what_was_measured=False), kept)[0].batch_size == 64
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
