@@ -1,5 +1,6 @@
 """A recommendation as a document: asked, answered, why, the proof, how to deploy and repeat it."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -221,8 +222,11 @@ def _deploy(made: Recommendation, confirmed: Confirmed | None, known: Sequence[R
         chosen.engine, chosen.n_gpus, chosen.batch_size)]  # fmt: skip
     plan = made.deployment
     spread = f"{plan.text}.\n\n" if plan.replicas > 1 else ""
+    deployed = own[-1] if own else asked
+    if made.query.published is not None:
+        deployed = dataclasses.replace(deployed, model=made.query.published)
     return spread + deployment_markdown(
-        own[-1] if own else asked, replicas=plan.replicas, model=made.query.model_path
+        deployed, replicas=plan.replicas, model=made.query.model_path
     )
 
 
