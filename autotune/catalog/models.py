@@ -14,7 +14,7 @@ from typing import NamedTuple
 from autotune.catalog.architecture.families import Config
 from autotune.catalog.architecture.profile import ModelProfile, profile_from_config
 from autotune.catalog.model_files import model_directory, read_files
-from autotune.catalog.published_names import in_format, quantised_config, split_name
+from autotune.catalog.published_names import NamedFormat, in_format, quantised_config, split_name
 from autotune.errors import UnknownModelError
 
 __all__ = [
@@ -132,8 +132,8 @@ def find_model(name: str) -> ModelProfile:
         return load_profile_dir(directory)
     if name in _REMEMBERED:
         return _REMEMBERED[name].profile
-    if not is_catalogued(name) and (split := split_name(name)) and is_catalogued(split[0]):
-        return in_format(catalogued(split[0]), split[1], name.strip())
+    if (told := _by_format(name)) is not None:
+        return in_format(catalogued(told[0]), told[1], name.strip())
     return catalogued(name)
 
 
@@ -148,8 +148,8 @@ def model_config(name: str) -> dict[str, object]:
         return read_files(directory).config
     if name in _REMEMBERED:
         return dict(_REMEMBERED[name].config)
-    if not is_catalogued(name) and (split := split_name(name)) and is_catalogued(split[0]):
-        return quantised_config(model_config(split[0]), split[1])
+    if (told := _by_format(name)) is not None:
+        return quantised_config(model_config(told[0]), told[1])
     return dict(load_models()[_known(name)].config)
 
 
@@ -185,6 +185,17 @@ def published_name(name: str) -> str:
         return name.strip()
     last_parts = {known.rpartition("/")[2]: alias for known, alias in spellings.items()}
     return last_parts.get(key, canonical)
+
+
+def _by_format(name: str) -> tuple[str, NamedFormat] | None:
+    """Return the catalogue's model and the format that a name tells which is not in it."""
+    told = None if is_catalogued(name) else split_name(name)
+    if told is None:
+        return None
+    # Bases that were converted for transformers say so; who quantises them leaves it out.
+    bases = (base for base in (told[0], f"{told[0]}-hf") if is_catalogued(base))
+    base = next(bases, None)
+    return None if base is None else (base, told[1])
 
 
 def _known(name: str) -> str:
