@@ -88,7 +88,7 @@ def _ask_in_time(name: str, patience_s: float) -> HubAnswer:
     if refusals:
         raise refusals[0]
     late = HubAnswer(
-        directory=cached_snapshot(name), reason=f"did not answer within {patience_s:.0f} s"
+        directory=cached_snapshot(name), reason=f"did not answer within {patience_s:g} s"
     )
     return answers[0] if answers else late
 

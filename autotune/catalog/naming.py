@@ -9,7 +9,7 @@ the cache comes before it because what lies there is what an engine loads.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,13 +27,9 @@ from autotune.catalog.models import (
     remember_model,
     remembered,
 )
+from autotune.catalog.recorded_models import carried_by
 from autotune.errors import InvalidConfigError, InvalidModelConfigError, UnknownModelError
-from autotune.schema.record import RunRecord
 
-# Where a record's environment carries what others need to know of a model not in the catalogue.
-MODEL_CONFIG = "model_config"
-CHECKPOINT_BYTES = "checkpoint_bytes"
-TAKEN_FOR = "model_taken_for"
 _PATIENCE_S = 6.0
 # What tells two shapes apart, where both configs say it.
 _SHAPE = (
@@ -109,7 +105,7 @@ def _in_directory(directory: Path) -> NamedModel:
         config=files.config,
         published=str(directory),
         directory=directory,
-        carried=_carried(own, files.config),
+        carried=carried_by(own, files.config),
     )
     if known is None or known.n_params != own.n_params or not _same_format(known, own):
         remember_model(own, files.config)
@@ -204,7 +200,7 @@ def _by_profile(profile: ModelProfile, remark: str) -> NamedModel:
         profile=profile,
         config=config,
         published=profile.name,
-        carried=_carried(profile, config),
+        carried=carried_by(profile, config),
         remark=remark,
     )
 
@@ -221,15 +217,6 @@ def _as_like(name: str, base: NamedModel) -> NamedModel:
     return _by_profile(profile, f"{name} was taken for {profile.source}")
 
 
-def _carried(profile: ModelProfile, config: Config) -> dict[str, object]:
-    carried: dict[str, object] = {MODEL_CONFIG: config}
-    if profile.checkpoint_bytes is not None:
-        carried[CHECKPOINT_BYTES] = profile.checkpoint_bytes
-    if profile.taken_for is not None:
-        carried[TAKEN_FOR] = profile.taken_for
-    return carried
-
-
 def _elsewhere(name: str) -> NamedModel:
     """Describe a model by what the Hub says, else by its name or what runs took it for."""
     try:
@@ -243,26 +230,3 @@ def _elsewhere(name: str) -> NamedModel:
     if guessed is None:
         raise UnknownModelError(name, catalogue_names(), hub=answer.reason)
     return _by_profile(guessed, f"{name} was taken for {guessed.source}. The Hub {answer.reason}")
-
-
-def remember_recorded(records: Iterable[RunRecord]) -> None:
-    """Make the models of these records findable by the names they carry."""
-    seen: set[str] = set()
-    for record in records:
-        config = record.environment.get(MODEL_CONFIG)
-        if isinstance(config, dict) and record.model not in seen:
-            seen.add(record.model)
-            remember_model(_recorded(record, config), config)
-
-
-def _recorded(record: RunRecord, config: Config) -> ModelProfile:
-    size, base = (record.environment.get(key) for key in (CHECKPOINT_BYTES, TAKEN_FOR))
-    taken_for = base if isinstance(base, str) else None
-    return dataclasses.replace(
-        profile_from_config(config, name=record.model),
-        source="its recorded runs"
-        if taken_for is None
-        else f"{taken_for}, as in its recorded runs",
-        checkpoint_bytes=size if isinstance(size, int) and size > 0 else None,
-        taken_for=taken_for,
-    )

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from autotune.catalog.naming import MODEL_CONFIG, identify_model, name_model
+from autotune.catalog.naming import identify_model, name_model
+from autotune.catalog.recorded_models import MODEL_CONFIG
 from autotune.engines.knobs import require_engine
 from autotune.errors import TrialError
 from autotune.files import file_name

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autotune.catalog.naming import MODEL_CONFIG
+from autotune.catalog.recorded_models import MODEL_CONFIG
 from autotune.runner.environment import snapshot
 from autotune.schema.record import RunRecord, short_name
 from autotune.schema.study_spec import SEARCH_SETTINGS

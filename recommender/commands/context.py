@@ -5,11 +5,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune.catalog.naming import NamedModel, name_model, remember_recorded
+from autotune.catalog.naming import NamedModel, name_model
+from autotune.catalog.recorded_models import remember_recorded
 from autotune.schema.record import RunRecord
 from autotune.store.bundled import reference_runs
 from autotune.store.cache import RecordCache
 from autotune.store.location import store_directory
+from recommender.features.table import keep_up_with
 from recommender.surrogate.evidence import related_runs
 from recommender.surrogate.in_force import load_predictor, set_aside
 from recommender.surrogate.predictor import Predictor
@@ -93,7 +95,9 @@ def _named(model: str, like: str | None, directory: Path) -> NamedModel:
     runs = RecordCache(directory).read(model=model)
     if runs:
         remember_recorded(runs)
-    return name_model(model, like)
+    named = name_model(model, like)
+    keep_up_with(named.profile)
+    return named
 
 
 def known_runs(tracking_uri: str, model: str) -> Sequence[RunRecord]:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from rich.table import Table
 
-from autotune.catalog.naming import remember_recorded
+from autotune.catalog.recorded_models import remember_recorded
 from autotune.errors import SurrogateError
 from autotune.importers.run import read_file
 from recommender.evaluation.backtest import evaluate

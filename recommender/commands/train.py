@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotune.catalog.naming import remember_recorded
+from autotune.catalog.recorded_models import remember_recorded
 from autotune.errors import SurrogateError
 from autotune.schema.record import RunRecord
 from autotune.store.tracking.notes import runs_source
