@@ -149,8 +149,9 @@ def _other_than_catalogued(name: str, snapshot: Path | None) -> NamedModel | Non
         return None
     return dataclasses.replace(
         found,
-        remark=f"{name} is not the catalogue's model of that name: {snapshot}/config.json in the "
-        "local Hugging Face cache describes another, which is what would be served",
+        remark=f"{name} is not the catalogue's model of that name: the config.json in the local "
+        f"Hugging Face cache ({snapshot.name[:12]}) describes another, which is what would be "
+        "served",
     )
 
 
