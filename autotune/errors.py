@@ -86,13 +86,19 @@ class UnsupportedGpuError(UnknownGpuError):
 
 
 class UnknownModelError(UsageError, LookupError):
-    """A model that is neither in the catalogue nor a directory with a config.json."""
+    """A model that is neither in the catalogue nor a directory with a config.json.
 
-    def __init__(self, name: str, candidates: Iterable[str]) -> None:
+    Args:
+        hub: Why the Hugging Face Hub does not help; empty where it is not to be asked.
+    """
+
+    def __init__(self, name: str, candidates: Iterable[str], *, hub: str = "") -> None:
         hint = did_you_mean(name, candidates)
+        hint += f" The Hub {hub}." if hub else ""
         super().__init__(
             f"unknown model {name!r}.{hint} `autotune models` lists all; "
-            "a directory with a config.json works too."
+            "a directory with a config.json works too, and `--like BASE` lends the name the "
+            "architecture of a known model."
         )
         self.name = name
 

@@ -19,6 +19,7 @@ def recommend(
     model: str,
     target_gpu: str,
     *,
+    like: str | None = None,
     source_gpu: str | None = None,
     engine: str = "vllm",
     max_gpus: int = 8,
@@ -40,7 +41,8 @@ def recommend(
     """Recommend the batch size and GPU count for a model on a GPU, as ``autotune recommend`` does.
 
     Args:
-        model: Catalogue name, or a directory with a config.json.
+        model: A model's name, or a directory with a config.json.
+        like: Model whose architecture it has, where only its name is known.
         prices: GPU -> dollars an hour of one of them; they win over ``price_file``'s.
         log: Log to MLflow at once.
 
@@ -51,6 +53,7 @@ def recommend(
     """
     query = Query(
         model=model,
+        like=like,
         target_gpu=target_gpu,
         source_gpu=source_gpu,
         engine=engine,

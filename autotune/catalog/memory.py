@@ -50,8 +50,11 @@ def weight_bytes(profile: ModelProfile, dtype: str) -> float:
     """Return the bytes of all weights; "auto" is the published format.
 
     Quantised formats keep the embedding and the head in 16 bit; MXFP4 quantises the experts alone.
+    What is known of a checkpoint in its own format stands in the place of that arithmetic.
     """
     name = canonical_dtype(profile.dtype if dtype == "auto" else dtype)
+    if profile.checkpoint_bytes is not None and name == profile.dtype:
+        return float(profile.checkpoint_bytes)
     each = DTYPE_BYTES[name]
     if each >= _SIXTEEN_BIT:
         return profile.n_params * each

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from autotune.catalog.architecture.families import Config
 from autotune.catalog.architecture.profile import ModelProfile, profile_from_config
-from autotune.errors import InvalidModelConfigError, UnknownModelError
-from autotune.schema.record import RunRecord
+from autotune.catalog.model_files import model_directory, read_files
+from autotune.catalog.published_names import NamedFormat, in_format, quantised_config, split_name
+from autotune.errors import UnknownModelError
 
 __all__ = [
     "CatalogueEntry",
     "ModelProfile",
     "catalogue_names",
+    "catalogued",
     "find_model",
+    "is_catalogued",
+    "is_model_directory",
     "load_models",
     "load_profile_dir",
     "model_config",
     "profile_from_config",
+    "published_name",
     "remember_model",
+    "remembered",
 ]
 
 _CATALOGUE = Path(__file__).parent / "models.toml"
@@ -42,7 +48,12 @@ class CatalogueEntry:
     config: Mapping[str, object]
 
 
-_REMEMBERED: dict[str, ModelProfile] = {}
+class _Remembered(NamedTuple):
+    profile: ModelProfile
+    config: Config
+
+
+_REMEMBERED: dict[str, _Remembered] = {}
 
 
 @cache
@@ -88,49 +99,114 @@ def _index() -> Mapping[str, str]:
 
 
 def is_model_directory(name: str) -> bool:
-    """Whether ``name`` is a directory that holds a config.json."""
-    try:
-        return (Path(name) / "config.json").is_file()
-    except OSError:  # too long for a path, for one
-        return False
+    """Whether ``name`` is a directory that holds a config.json, or that file."""
+    return model_directory(name) is not None
+
+
+def is_catalogued(name: str) -> bool:
+    """Whether the catalogue holds a name, as its own or as an alias, whoever publishes it."""
+    return _canonical(name) is not None
+
+
+def catalogued(name: str) -> ModelProfile:
+    """Return the profile of a catalogue name or alias.
+
+    Raises:
+        UnknownModelError: lists the nearest names.
+    """
+    return _catalogue_profile(_known(name))
 
 
 def find_model(name: str) -> ModelProfile:
-    """Return the profile of a directory with a config.json, or of a catalogue name or alias.
+    """Return the profile of a directory with a config.json, or of a name.
+
+    A name is one that this process remembers, of the catalogue, or of a catalogue's model in the
+    format that the name ends in. Neither the Hub nor its cache is asked: see ``naming``.
 
     Raises:
         UnknownModelError: lists the nearest names.
         InvalidModelConfigError: the directory's config.json cannot be used.
     """
-    if is_model_directory(name):
-        return load_profile_dir(Path(name))
+    directory = model_directory(name)
+    if directory is not None:
+        return load_profile_dir(directory)
     if name in _REMEMBERED:
-        return _REMEMBERED[name]
-    return _catalogue_profile(_canonical(name))
-
-
-def remember_model(name: str, config: Config) -> None:
-    """Make a model that is not in the catalogue findable by a name, for this process."""
-    _REMEMBERED[name] = profile_from_config(config, name=name)
+        return _REMEMBERED[name].profile
+    if (told := _by_format(name)) is not None:
+        return in_format(catalogued(told[0]), told[1], name.strip())
+    return catalogued(name)
 
 
 def model_config(name: str) -> dict[str, object]:
-    """Return the config.json of a catalogue model or of a directory."""
-    if is_model_directory(name):
-        return _read_config(Path(name))
-    return dict(load_models()[_canonical(name)].config)
+    """Return the config.json of whatever ``find_model`` finds; made up for a format known by name.
+
+    Raises:
+        UnknownModelError: as ``find_model``.
+    """
+    directory = model_directory(name)
+    if directory is not None:
+        return read_files(directory).config
+    if name in _REMEMBERED:
+        return dict(_REMEMBERED[name].config)
+    if (told := _by_format(name)) is not None:
+        return quantised_config(model_config(told[0]), told[1])
+    return dict(load_models()[_known(name)].config)
+
+
+def remember_model(profile: ModelProfile, config: Config) -> None:
+    """Make a model that is not in the catalogue findable by its profile's name in this process."""
+    _REMEMBERED[profile.name] = _Remembered(profile, config)
+
+
+def remembered(name: str) -> ModelProfile | None:
+    """Return the profile that ``remember_model`` was given last under a name."""
+    return _REMEMBERED[name].profile if name in _REMEMBERED else None
 
 
 def load_profile_dir(path: Path) -> ModelProfile:
     """Return the profile of the model in a directory that holds a config.json."""
-    return profile_from_config(_read_config(path), name=str(path), source=f"{path}/config.json")
+    files = read_files(path)
+    profile = profile_from_config(files.config, name=str(path), source=f"{path}/config.json")
+    return dataclasses.replace(profile, checkpoint_bytes=files.checkpoint_bytes)
 
 
-def _canonical(name: str) -> str:
-    canonical = _index().get(_key(name)) or _index().get(_key(name).rpartition("/")[2])
+def published_name(name: str) -> str:
+    """Return what the Hub calls a catalogue name or alias: an alias under its own name.
+
+    Raises:
+        UnknownModelError: lists the nearest names.
+    """
+    canonical, key = _known(name), _key(name)
+    entry = load_models()[canonical]
+    spellings = {_key(alias): alias for alias in (canonical, *entry.aliases) if "/" in alias}
+    if key in spellings:
+        return spellings[key]
+    if "/" in key:
+        return name.strip()
+    last_parts = {known.rpartition("/")[2]: alias for known, alias in spellings.items()}
+    return last_parts.get(key, canonical)
+
+
+def _by_format(name: str) -> tuple[str, NamedFormat] | None:
+    """Return the catalogue's model and the format that a name tells which is not in it."""
+    told = None if is_catalogued(name) else split_name(name)
+    if told is None:
+        return None
+    # Bases that were converted for transformers say so; who quantises them leaves it out.
+    bases = (base for base in (told[0], f"{told[0]}-hf") if is_catalogued(base))
+    base = next(bases, None)
+    return None if base is None else (base, told[1])
+
+
+def _known(name: str) -> str:
+    canonical = _canonical(name)
     if canonical is None:
         raise UnknownModelError(name, load_models())
     return canonical
+
+
+def _canonical(name: str) -> str | None:
+    return _index().get(_key(name)) or _index().get(_key(name).rpartition("/")[2])
 
 
 def _key(name: str) -> str:
@@ -143,46 +219,3 @@ def _catalogue_profile(name: str) -> ModelProfile:
     return profile_from_config(
         entry.config, name=name, source=entry.source, published_params_b=entry.params_b
     )
-
-
-def _read_config(path: Path) -> dict[str, object]:
-    try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as err:
-        raise InvalidModelConfigError(f"{path}/config.json is not JSON: {err}") from err
-    if not isinstance(config, dict):
-        raise InvalidModelConfigError(f"{path}/config.json must hold an object")
-    return config
-
-
-MODEL_CONFIG = "model_config"
-
-
-def identify_model(name: str) -> ModelProfile:
-    """Return the profile under the name that records carry, and remember a directory's.
-
-    Raises:
-        UnknownModelError: When it is neither in the catalogue nor a directory with a config.json.
-    """
-    profile = find_model(name)
-    if not is_model_directory(name):
-        return profile
-    label = Path(name).resolve().name
-    try:
-        known = find_model(label)
-    except UnknownModelError:
-        known = None
-    if known is not None and known.n_params == profile.n_params:
-        return known
-    remember_model(label, model_config(name))
-    return dataclasses.replace(profile, name=label)
-
-
-def remember_recorded(records: Iterable[RunRecord]) -> None:
-    """Make the models of these records findable by the names they carry."""
-    seen: set[str] = set()
-    for record in records:
-        config = record.environment.get(MODEL_CONFIG)
-        if isinstance(config, dict) and record.model not in seen:
-            seen.add(record.model)
-            remember_model(record.model, config)

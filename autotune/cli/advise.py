@@ -9,11 +9,12 @@ import click
 
 from autotune.cli.options import (
     complete_gpu,
-    complete_model,
     complete_reference,
     fleet_option,
     gpu_file_option,
     json_option,
+    like_option,
+    model_option,
     set_option,
     tracking_uri_option,
     with_options,
@@ -24,12 +25,8 @@ if TYPE_CHECKING:
     from recommender.recommendation.query import Query
 
 _RECOMMEND_OPTIONS = (
-    click.option(
-        "--model",
-        required=True,
-        shell_complete=complete_model,
-        help="Catalogue name, or a directory with config.json.",
-    ),
+    model_option(required=True),
+    like_option,
     click.option(
         "--target-gpu",
         required=True,
@@ -288,9 +285,10 @@ def _confirm_here(
 @click.command()
 @click.argument("configurations", type=click.Path(path_type=Path, dir_okay=False))
 @gpu_file_option
+@like_option
 @tracking_uri_option
 @json_option
-def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
+def predict(configurations: Path, like: str | None, tracking_uri: str, as_json: bool) -> None:
     """Predict the throughput of configurations, one JSON object a line, in the same order.
 
     \b
@@ -299,13 +297,9 @@ def predict(configurations: Path, tracking_uri: str, as_json: bool) -> None:
       "batch_size":64,"input_len":512,"output_len":128}' | tr -d '\\n' > configs.jsonl
       autotune predict configs.jsonl --json
     """
-    from autotune.store.location import store_directory
     from recommender.commands.predict import predict_file
-    from recommender.surrogate.in_force import set_aside
 
-    rows = predict_file(configurations, tracking_uri)
-    aside = set_aside(store_directory(tracking_uri))
-    echo_remarks([] if aside is None else [aside])
+    rows = predict_file(configurations, tracking_uri, like, lambda text: echo_remarks([text]))
     for row in rows:
         if as_json:
             click.echo(json.dumps(row, allow_nan=False))

@@ -5,9 +5,10 @@ import click
 from autotune.cli.options import (
     gpu_file_option,
     json_option,
+    like_option,
     tracking_uri_option,
 )
-from autotune.cli.terminal import echo_json, show, terminable
+from autotune.cli.terminal import echo_json, echo_remarks, show, terminable
 
 
 @click.command()
@@ -80,21 +81,27 @@ def gpus(filter_text: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("filter_text", required=False, default="", metavar="[TEXT]")
+@click.argument("text", required=False, default="", metavar="[TEXT]")
+@like_option
 @json_option
-def models(filter_text: str, as_json: bool) -> None:
+def models(text: str, like: str | None, as_json: bool) -> None:
     """List the models of the catalogue whose name contains TEXT.
+
+    Where none does, and for a directory, say what TEXT is taken for as a model's name.
 
     \b
     Example:
       autotune models llama-3
+      autotune models TheBloke/Mistral-7B-Instruct-v0.2-AWQ
     """
     from autotune.views.catalog_tables import model_rows, model_table
 
+    rows = model_rows(text, like)
+    echo_remarks(row["remark"] for row in rows if row["remark"] is not None)
     if as_json:
-        echo_json(model_rows(filter_text))
+        echo_json(rows)
     else:
-        show(model_table(filter_text))
+        show(model_table(rows))
 
 
 @click.command()

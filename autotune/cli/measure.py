@@ -7,16 +7,17 @@ import click
 
 from autotune.cli.options import (
     complete_gpu,
-    complete_model,
     fleet_option,
     gpu_file_option,
     json_option,
+    like_option,
+    model_option,
     read_counts,
     set_option,
     tracking_uri_option,
     with_options,
 )
-from autotune.cli.terminal import echo_json, show, terminable
+from autotune.cli.terminal import echo_json, echo_remarks, show, terminable
 from autotune.store.location import default_uri
 
 if TYPE_CHECKING:
@@ -91,11 +92,8 @@ _WORKLOAD_OPTIONS = (
 
 @click.command()
 @click.argument("study", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--model",
-    shell_complete=complete_model,
-    help="Catalogue name, or a directory with a config.json.",
-)
+@model_option()
+@like_option
 @click.option("--engine", "engines", help="Engines, comma separated: vllm, hf.  [default: vllm]")
 @click.option(
     "--gpu",
@@ -161,10 +159,13 @@ def run(
       autotune demo --model-only demo-model
       autotune run --model demo-model --engine hf --batch-sizes 1:16 --input-len 64 --output-len 32
     """
+    from autotune.catalog.naming import name_model
     from autotune.schema.loading import study_from_options
     from autotune.study.run import run_study
 
     spec = study_from_options(study, options)
+    remark = name_model(spec.model, spec.like).remark
+    echo_remarks([] if remark is None else [remark])
     if dry_run:
         _show_preview(spec, journal, fleet, as_json)
         return

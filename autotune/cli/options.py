@@ -62,6 +62,27 @@ def _add_gpus(_: click.Context, __: click.Parameter, path: Path | None) -> None:
         add_gpus(path)
 
 
+def model_option(*, required: bool = False) -> Callable[[Command], Command]:
+    """Which model."""
+    return click.option(
+        "--model",
+        required=required,
+        shell_complete=complete_model,
+        help="A name in the catalogue, the Hugging Face cache or the Hub, or a directory with "
+        "config.json.",
+    )
+
+
+def like_option(command: Command) -> Command:
+    """What an unknown name stands for."""
+    return click.option(
+        "--like",
+        metavar="BASE",
+        shell_complete=complete_model,
+        help="A model whose architecture the name has, for a fine-tune known by its name alone.",
+    )(command)
+
+
 def set_option(command: Command) -> Command:
     """Engine arguments by their own names."""
     return click.option(

@@ -4,7 +4,6 @@ Speed does not depend on the values of the weights, so a model is measured from 
 """
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.catalog.architecture.families import required_int, text_config
-from autotune.catalog.models import is_model_directory, model_config
+from autotune.catalog.model_files import model_directory, read_files
+from autotune.catalog.naming import name_model
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -45,13 +45,16 @@ class Weights:
         )
 
 
-def find_weights(model: str) -> Weights:
-    """Look in the model's directory, then in the local Hugging Face cache, never on the network."""
-    config = model_config(model)
-    directory = Path(model) if is_model_directory(model) else cached_snapshot(model)
-    if directory is None:
-        return Weights(kind="random", config=config, directory=None)
-    kind = "checkpoint" if has_checkpoint(directory) else "random"
+def find_weights(model: str, like: str | None = None) -> Weights:
+    """Look in the model's directory, then in the local Hugging Face cache; fetch no weights."""
+    directory = model_directory(model)
+    if directory is not None:
+        config: Mapping[str, Any] = read_files(directory).config
+    else:
+        named = name_model(model, like)
+        config, directory = named.config, named.directory
+    is_there = directory is not None and has_checkpoint(directory)
+    kind = "checkpoint" if is_there else "random"
     return Weights(kind=kind, config=config, directory=directory)
 
 
@@ -64,17 +67,6 @@ def has_checkpoint(directory: Path) -> bool:
             return bool(shards)
         files = [path for path in files if path.name not in shards]
     return bool(files)
-
-
-def cached_snapshot(model: str) -> Path | None:
-    """Return the newest snapshot of a hub model in the local cache, or ``None``."""
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    snapshots = cache / f"models--{model.replace('/', '--')}" / "snapshots"
-    if not snapshots.is_dir():
-        return None
-    whole = [path for path in snapshots.iterdir() if (path / "config.json").is_file()]
-    return max(whole, key=lambda path: path.stat().st_mtime, default=None)
 
 
 # Beside the model's own config.json, transformers takes the usual tokenizer class of some

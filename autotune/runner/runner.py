@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from autotune.catalog.gpus import GPU_SHEET, recorded_sheet
-from autotune.catalog.models import MODEL_CONFIG, identify_model, is_model_directory, model_config
+from autotune.catalog.naming import identify_model, name_model
+from autotune.catalog.recorded_models import MODEL_CONFIG
 from autotune.engines.knobs import require_engine
 from autotune.errors import TrialError
 from autotune.files import file_name
@@ -60,7 +61,7 @@ class Trial:
         configuration = Configuration(
             engine=config.engine,
             engine_version=require_engine(config.engine),
-            model=identify_model(config.model).name,
+            model=identify_model(config.model, config.like).name,
             gpu=config.gpu,
             n_gpus=config.n_gpus,
             batch_size=batch_size,
@@ -226,8 +227,9 @@ class TrialRunner:
             environment["trust_remote_code"] = True
         if self.settings.slo.is_set:
             environment["slo"] = dataclasses.asdict(self.settings.slo)
-        if is_model_directory(config.model):
-            environment[MODEL_CONFIG] = _strict_json(model_config(config.model))
+        carried = dict(name_model(config.model, config.like).carried)
+        if MODEL_CONFIG in carried:
+            environment |= carried | {MODEL_CONFIG: _strict_json(carried[MODEL_CONFIG])}
         if (sheet := recorded_sheet(config.gpu)) is not None:
             environment[GPU_SHEET] = sheet
         engine_facts: dict[str, Any] = {}

@@ -66,6 +66,7 @@ class EngineConfig:
 
     Attributes:
         model: Catalogue name, or a directory with a config.json.
+        like: Model whose architecture it has, where only its name is known.
         gpu: Catalogue name of the GPU it runs on.
         n_gpus: All GPUs the start takes: tensor x pipeline x data parallel sizes for vLLM (the
             latter two are knobs), ``device_map`` shards for HF.
@@ -83,6 +84,7 @@ class EngineConfig:
     trust_remote_code: bool = False
     seed: int = 0
     serving: bool = False
+    like: str | None = None
 
     def __post_init__(self) -> None:
         check_choice("engine", self.engine, RUNNABLE_ENGINES)
@@ -90,6 +92,7 @@ class EngineConfig:
         check_name("model", self.model)
         check_name("gpu", self.gpu)
         check_name("quantization", self.quantization, optional=True)
+        check_name("like", self.like, optional=True)
         check_positive_int("n_gpus", self.n_gpus)
         check_switch("trust_remote_code", self.trust_remote_code)
         check_switch("serving", self.serving)

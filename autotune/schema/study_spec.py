@@ -70,6 +70,7 @@ class StudySpec:
     """The configurations of one model on one host, and how they are searched.
 
     Attributes:
+        like: Model whose architecture it has, where only its name is known.
         gpu: Catalogue name of the GPU; ``None`` takes what this host has.
         knobs: Engine arguments by their own names; ``vllm.enforce_eager`` is for one engine only. A
             tuple lists alternatives, each tried with an engine start of its own.
@@ -86,6 +87,7 @@ class StudySpec:
     """
 
     model: str
+    like: str | None = None
     engines: tuple[str, ...] = ("vllm",)
     gpu: str | None = None
     n_gpus: tuple[int, ...] = (1,)
@@ -110,6 +112,7 @@ class StudySpec:
 
     def __post_init__(self) -> None:
         check_name("model", self.model)
+        check_name("like", self.like, optional=True)
         check_name("gpu", self.gpu, optional=True)
         check_name("quantization", self.quantization, optional=True)
         self._check_lists()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from autotune.catalog.architecture.profile import ModelProfile
 from autotune.catalog.compatibility import check_lengths, check_split, default_batch_size
 from autotune.catalog.gpus import detect_cpu, detect_gpus, find_gpu
-from autotune.catalog.models import identify_model
+from autotune.catalog.naming import identify_model
 from autotune.engines.knobs import check_knobs
 from autotune.engines.prompts.files import resolve_prompts
 from autotune.errors import InvalidConfigError
@@ -66,7 +66,7 @@ def plan_anywhere(spec: StudySpec) -> list[Trial]:
         UsageError: For a model, GPU, engine, knob, split or length that cannot run.
         EngineUnavailableError: When an engine is not installed.
     """
-    profile = identify_model(spec.model)
+    profile = identify_model(spec.model, spec.like)
     gpu = resolve_host(None, 1) if spec.gpu is None else find_gpu(spec.gpu).name
     workloads = sorted(map(resolve_prompts, spec.workloads), key=lambda w: -w.max_len)
     for workload in workloads:
@@ -137,6 +137,7 @@ def _config(
     config = EngineConfig(
         engine=engine,
         model=spec.model,
+        like=spec.like,
         gpu=gpu,
         n_gpus=n_gpus,
         dtype=spec.dtype,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from autotune.catalog.compatibility import canonical_dtype
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.memory import MemoryPlan, plan_memory
-from autotune.catalog.models import identify_model
+from autotune.catalog.naming import identify_model
 from autotune.runner.runner import Trial
 from autotune.schema.configuration import identity
 from autotune.schema.record import RunRecord
@@ -108,7 +108,7 @@ def memory_of(item: Trial) -> MemoryPlan | None:
     utilization = config.knobs.get("gpu_memory_utilization")
     chosen = {} if utilization is None else {"gpu_memory_utilization": float(utilization)}
     return plan_memory(
-        identify_model(config.model),
+        identify_model(config.model, config.like),
         find_gpu(config.gpu),
         engine=config.engine,
         n_gpus=sizes.tensor * sizes.pipeline,

@@ -1,11 +1,13 @@
 """The catalogues as tables."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from autotune.catalog.gpus import CATALOGUE, KnownGpu, detect_cpu, load_gpus, own_gpus
-from autotune.catalog.models import find_model, load_models
+from autotune.catalog.models import catalogued, is_model_directory, load_models
+from autotune.catalog.naming import name_model
 from autotune.views.fitted_table import Column, FittedTable
 
 
@@ -70,20 +72,37 @@ def _interconnect(row: dict[str, Any]) -> str:
     return f"{row['interconnect']}, {speed:.0f} GB/s" if speed else str(row["interconnect"])
 
 
-def model_rows(filter_text: str = "") -> list[dict[str, Any]]:
-    """Return the catalogue's models whose name or alias contains the text, as JSON-ready values."""
-    wanted = filter_text.lower()
-    return [
-        {**dataclasses.asdict(find_model(name)), "aliases": list(entry.aliases)}
+def model_rows(text: str = "", like: str | None = None) -> list[dict[str, Any]]:
+    """Return the catalogue's models whose name or alias contains a text, as JSON-ready values.
+
+    Where there is none, and for a directory, what the text is taken for as a name.
+
+    Args:
+        like: Model whose architecture the name has, where only that is known.
+
+    Raises:
+        UsageError: For a name that nobody knows.
+    """
+    if text and (like is not None or is_model_directory(text)):
+        return [_named_row(text, like)]
+    wanted = text.lower()
+    rows = [
+        {**dataclasses.asdict(catalogued(name)), "aliases": list(entry.aliases), "remark": None}
         for name, entry in load_models().items()
-        if any(wanted in text.lower() for text in (name, *entry.aliases))
+        if any(wanted in known.lower() for known in (name, *entry.aliases))
     ]
+    return rows or [_named_row(text, None)]
 
 
-def model_table(filter_text: str = "") -> FittedTable:
-    """Return the models with what serving depends on."""
+def _named_row(name: str, like: str | None) -> dict[str, Any]:
+    named = name_model(name, like)
+    return {**dataclasses.asdict(named.profile), "aliases": [], "remark": named.remark}
+
+
+def model_table(rows: Sequence[Mapping[str, Any]]) -> FittedTable:
+    """Return models with what serving depends on."""
     table = FittedTable(_MODEL_COLUMNS)
-    for row in model_rows(filter_text):
+    for row in rows:
         table.add_row(
             row["name"],
             f"{row['n_params'] / 1e9:.2f} B",

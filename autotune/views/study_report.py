@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autotune.catalog.models import MODEL_CONFIG
+from autotune.catalog.recorded_models import MODEL_CONFIG
 from autotune.runner.environment import snapshot
 from autotune.schema.record import RunRecord, short_name
 from autotune.schema.study_spec import SEARCH_SETTINGS
@@ -206,8 +206,9 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _deploy(best: RunRecord) -> str:
-    own = MODEL_CONFIG in best.environment
-    path = "PATH/TO/" + short_name(best.model) if own else None
+    # A directory's model goes by the directory's name, one of the Hub by ORG/NAME.
+    is_local = MODEL_CONFIG in best.environment and "/" not in best.model
+    path = "PATH/TO/" + short_name(best.model) if is_local else None
     return deployment_markdown(best, model=path)
 
 

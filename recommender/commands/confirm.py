@@ -115,7 +115,7 @@ def _confirm(
     progress: StudyProgress | None = None,
 ) -> Confirmation:
     query = recommendation.query
-    context = open_context(query.model_path or query.model, tracking_uri)
+    context = open_context(query.deployed, tracking_uri, query.like)
     path = context.directory / "journals" / f"{session_id}.jsonl"
     with open_journal(path, resume=False) as journal:
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.catalog.gpus import remember_recorded_gpus
-from autotune.catalog.models import identify_model, remember_recorded
+from autotune.catalog.naming import NamedModel, name_model
+from autotune.catalog.recorded_models import remember_recorded
 from autotune.schema.record import RunRecord
 from autotune.store.bundled import reference_runs
 from autotune.store.cache import RecordCache
 from autotune.store.location import store_directory
+from recommender.features.table import keep_up_with
 from recommender.surrogate.evidence import related_runs
 from recommender.surrogate.in_force import load_predictor, set_aside
 from recommender.surrogate.predictor import Predictor
@@ -21,10 +23,13 @@ class Context:
     """The surrogate, the known runs of one model, some of others, and the store's directory.
 
     Attributes:
+        model: Name that records of it carry.
+        published: What an engine is told to load: a directory, or a name on the Hub.
         remarks: What the user should know of these, a sentence each.
     """
 
     model: str
+    published: str
     predictor: Predictor
     known: tuple[RunRecord, ...]
     others: tuple[RunRecord, ...]
@@ -36,20 +41,21 @@ class Context:
         return [*self.known, *related_runs(self.known, self.others, gpu=gpu, engines=engines)]
 
 
-def open_context(model: str, tracking_uri: str) -> Context:
+def open_context(model: str, tracking_uri: str, like: str | None = None) -> Context:
     """Gather what is known of a model.
 
     Args:
         model: Catalogue name or alias, directory with a config.json, or a recorded name.
+        like: Model whose architecture it has, where only its name is known.
 
     Raises:
         UnknownModelError: When it is none of these.
         SurrogateError: When the surrogate in force is damaged.
     """
-    return contexts(tracking_uri)(model)
+    return contexts(tracking_uri, like)(model)
 
 
-def contexts(tracking_uri: str) -> Callable[[str], Context]:
+def contexts(tracking_uri: str, like: str | None = None) -> Callable[[str], Context]:
     """Return what gathers as ``open_context`` does, for any number of models of one store."""
     directory = store_directory(tracking_uri)
     cache = RecordCache(directory)
@@ -66,7 +72,8 @@ def contexts(tracking_uri: str) -> Callable[[str], Context]:
 
     @functools.cache
     def context_of(model: str) -> Context:
-        name = recorded_name(model, directory)
+        named = _named(model, like, directory)
+        name = named.profile.name
         known = cache.read(model=name)
         runs = sample(is_cached=known is not None)
         if known is None:
@@ -74,22 +81,25 @@ def contexts(tracking_uri: str) -> Callable[[str], Context]:
         unlike = remember_recorded_gpus([*known, *runs])
         return Context(
             model=name,
+            published=named.published,
             predictor=predictor(),
             known=tuple(known),
             others=tuple(run for run in runs if run.model != name),
             directory=directory,
-            remarks=(*remarks, *unlike),
+            remarks=(*remarks, *unlike, *([] if named.remark is None else [named.remark])),
         )
 
     return context_of
 
 
-def recorded_name(model: str, directory: Path) -> str:
-    """Return the name that records of a model carry; remembers models that only records know."""
+def _named(model: str, like: str | None, directory: Path) -> NamedModel:
+    """Find out what a name means; remembers models that only records know."""
     runs = RecordCache(directory).read(model=model)
     if runs:
         remember_recorded(runs)
-    return identify_model(model).name
+    named = name_model(model, like)
+    keep_up_with(named.profile)
+    return named
 
 
 def known_runs(tracking_uri: str, model: str) -> Sequence[RunRecord]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from autotune.catalog.gpus import remember_recorded_gpus
-from autotune.catalog.models import remember_recorded
+from autotune.catalog.recorded_models import remember_recorded
 from autotune.errors import SurrogateError
 from autotune.importers.run import read_file
 from autotune.views.fitted_table import Column, FittedTable

@@ -29,7 +29,7 @@ def explain_recommendation(
     """
     made = ledger.load(reference, store_directory(tracking_uri))
     query = made.query
-    context = open_context(query.model_path or query.model, tracking_uri)
+    context = open_context(query.deployed, tracking_uri, query.like)
     chosen = made.candidates[:top]
     engines = dict.fromkeys(candidate.engine for candidate in chosen)
     known = context.evidence(made.target_gpu, query.engines)

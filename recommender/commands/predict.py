@@ -31,11 +31,20 @@ _PREDICTED: Final = (
 )
 
 
-def predict_file(path: Path, tracking_uri: str) -> list[dict[str, Any]]:
+def predict_file(
+    path: Path,
+    tracking_uri: str,
+    like: str | None = None,
+    on_remark: Callable[[str], None] = lambda remark: None,
+) -> list[dict[str, Any]]:
     """Return each line's configuration with its prediction added, as ``recommend`` gives it.
 
     Lines are RunRecords or their configuration part alone; results in them are ignored. What the
     store holds of a configuration stands in the place of its prediction.
+
+    Args:
+        like: Model whose architecture those have that are known by their names alone.
+        on_remark: Told what the user should know of the models and the surrogate.
 
     Raises:
         InvalidRecordError: For a line that is not a configuration; names file and line.
@@ -45,8 +54,11 @@ def predict_file(path: Path, tracking_uri: str) -> list[dict[str, Any]]:
     lines = list(read_lines(path))
     if not lines:
         raise UsageError(f"{path} holds no configurations")
-    context_of = contexts(tracking_uri)
-    configurations = [_configuration(path, number, line, context_of) for number, line in lines]
+    context_of = contexts(tracking_uri, like)
+    read = [_configuration(path, number, line, context_of) for number, line in lines]
+    for remark in dict.fromkeys(text for _, context in read for text in context.remarks):
+        on_remark(remark)
+    configurations = [configuration for configuration, _ in read]
     landscapes: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for index, asked in enumerate(configurations):
         landscapes[asked.model, asked.gpu, asked.engine].append(index)
@@ -66,14 +78,13 @@ def predict_file(path: Path, tracking_uri: str) -> list[dict[str, Any]]:
 
 def _configuration(
     path: Path, number: int, line: str, context_of: Callable[[str], Context]
-) -> Configuration:
+) -> tuple[Configuration, Context]:
+    """Return a line's configuration under the names that records carry, and what is known of it."""
     try:
-        configuration = configuration_from_dict(parse_json_object(line))
-        return dataclasses.replace(
-            configuration,
-            model=context_of(configuration.model).model,
-            gpu=find_gpu(configuration.gpu).name,
-        )
+        asked = configuration_from_dict(parse_json_object(line))
+        context = context_of(asked.model)
+        gpu = find_gpu(asked.gpu).name
+        return dataclasses.replace(asked, model=context.model, gpu=gpu), context
     except AutotuneError as error:
         raise InvalidRecordError(f"{path}:{number}: {error}") from error
 

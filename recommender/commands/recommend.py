@@ -17,16 +17,22 @@ def advise(query: Query, tracking_uri: str, *, log: bool = False) -> Recommendat
 
     Args:
         query: Its model may be a name or an alias of the catalogue, a directory with a config.json,
-            or a name that records of the store carry.
+            a name that records of the store carry, or whatever ``naming`` finds.
 
     Raises:
         UsageError: For an unknown model or GPU, and an objective that lacks what it needs.
         NothingFitsError: When no configuration fits the target.
         LimitsNotMetError: When none that fits is expected to meet the limits.
     """
-    context = open_context(query.model, tracking_uri)
-    path = query.model if is_model_directory(query.model) else None
-    query = dataclasses.replace(query, model=context.model, model_path=path)
+    context = open_context(query.model, tracking_uri, query.like)
+    is_local = is_model_directory(query.model)
+    is_other = context.published != context.model
+    query = dataclasses.replace(
+        query,
+        model=context.model,
+        model_path=context.published if is_local else None,
+        published=context.published if is_other and not is_local else None,
+    )
     known = context.evidence(find_gpu(query.target_gpu).name, query.engines)
     made = recommend(query, context.predictor, known)
     made = dataclasses.replace(made, remarks=(*made.remarks, *context.remarks))

@@ -63,7 +63,7 @@ def surrogate_search(tracking_uri: str) -> StrategyFactory:
     """Return what makes the strategy, with the surrogate in force and the store's known runs."""
 
     def create(spec: StudySpec, planned: Sequence[Trial]) -> SurrogateSearch:
-        context = open_context(spec.model, tracking_uri)
+        context = open_context(spec.model, tracking_uri, spec.like)
         asked = planned[0].configuration
         known = context.evidence(asked.gpu, spec.engines)
         return SurrogateSearch(context.predictor, spec.slo, known)

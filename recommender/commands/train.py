@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune.catalog.gpus import remember_recorded_gpus
-from autotune.catalog.models import remember_recorded
+from autotune.catalog.recorded_models import remember_recorded
 from autotune.errors import SurrogateError
 from autotune.schema.record import RunRecord
 from autotune.store.tracking.notes import runs_source

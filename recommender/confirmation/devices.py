@@ -102,6 +102,7 @@ class LocalDevice:
         config = EngineConfig(
             engine=configuration.engine,
             model=self._model,
+            like=self._query.like,
             gpu=configuration.gpu,
             n_gpus=configuration.n_gpus,
             dtype=self._query.dtype,
@@ -165,9 +166,9 @@ class Place(NamedTuple):
 
 
 def _model(recommendation: Recommendation) -> str:
-    """Return the model's name, or the whole path of its directory."""
+    """Return the name by which an engine loads the model, or the whole path of its directory."""
     query = recommendation.query
-    return query.model if query.model_path is None else str(Path(query.model_path).resolve())
+    return query.deployed if query.model_path is None else str(Path(query.model_path).resolve())
 
 
 @contextmanager
@@ -202,6 +203,8 @@ def in_fleet(
         fleet.measure_with(settings)
         model = _model(recommendation)
         seat = fleet.open(
-            EngineConfig(engine=query.engines[0], model=model, gpu=gpu, n_gpus=n_gpus)
+            EngineConfig(
+                engine=query.engines[0], model=model, like=query.like, gpu=gpu, n_gpus=n_gpus
+            )
         )
         yield Place(seat, n_gpus, engines, model)

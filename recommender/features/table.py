@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from autotune.catalog.architecture.profile import ModelProfile
 from autotune.catalog.memory import MemoryPlan, plan_memory
 from autotune.errors import (
     InvalidConfigError,
@@ -142,6 +143,13 @@ def memory_plan(
         kv_dtype=kv_dtype,
         **chosen,
     )
+
+
+def keep_up_with(profile: ModelProfile) -> None:
+    """Drop what is remembered of models where one of this name was another."""
+    if model_of(profile.name) != profile:
+        for remembered in (model_of, static_numbers, memory_plan):
+            remembered.cache_clear()
 
 
 def plan_of(configuration: Configuration) -> MemoryPlan:

@@ -31,7 +31,7 @@ def evaluate_candidates(
 
     Args:
         known: Of runs of one configuration, the last counts.
-        query: Its limits and prices hold; the line to deploy names its ``model_path``, if any.
+        query: Its limits and prices hold; the line to deploy names what it deploys.
     """
     if not configurations:
         return []
@@ -101,7 +101,7 @@ def _candidate(
         tpot_ms=tpot,
         memory_gb=prediction.memory_gb,
         status="predicted" if run is None else "measured",
-        command=command(configuration, on_one_host, query.model_path),
+        command=command(configuration, on_one_host, query.model_path or query.published),
         bottleneck=prediction.bottleneck,
         confidence="high" if run is not None else prediction.confidence,
         p_within_limits=chance,

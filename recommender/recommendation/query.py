@@ -20,6 +20,8 @@ class Query:
 
     Attributes:
         model_path: Directory of a model that is not in the catalogue.
+        published: The name that was asked for, where records carry another; it is what is deployed.
+        like: Model whose architecture it has, where only its name is known.
         source_gpu: The GPU served on until now; ``None`` when there is none.
         max_gpus: Most GPUs to spend, on one replica or on several.
         max_batch_size: Largest batch to consider (HF stops at 512 anyway).
@@ -38,6 +40,8 @@ class Query:
     model: str
     target_gpu: str
     model_path: str | None = None
+    published: str | None = None
+    like: str | None = None
     source_gpu: str | None = None
     engine: str = "vllm"
     max_gpus: int = 8
@@ -75,13 +79,18 @@ class Query:
         return 1 if self.objective == "replica" else self.max_replicas
 
     @property
+    def deployed(self) -> str:
+        """What an engine is told to load: a directory, or the model's own name on the Hub."""
+        return self.model_path or self.published or self.model
+
+    @property
     def engines(self) -> tuple[str, ...]:
         """The engines to compare."""
         return RUNNABLE_ENGINES if self.engine == "all" else (self.engine,)
 
 
 # Fields of a query whose option has another name, or that are no option.
-_OPTIONS: Final = ("target_gpu", "source_gpu", "engine", "max_gpus", "max_batch_size",
+_OPTIONS: Final = ("like", "target_gpu", "source_gpu", "engine", "max_gpus", "max_batch_size",
                    "max_replicas", "dtype", "quantization", "objective", "tolerance",
                    "top")  # fmt: skip
 
@@ -93,7 +102,7 @@ def recommend_line(query: Query) -> str:
 
 def _arguments(query: Query) -> Iterator[str]:
     defaults = {f.name: f.default for f in dataclasses.fields(Query)}
-    yield from ("--model", query.model_path or query.model)
+    yield from ("--model", query.deployed)
     for name in _OPTIONS:
         value = getattr(query, name)
         if value is not None and value != defaults[name]:

@@ -1,5 +1,6 @@
 """A recommendation as a document: asked, answered, why, the proof, how to deploy and repeat it."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -220,8 +221,11 @@ def _deploy(made: Recommendation, confirmed: Confirmed | None, known: Sequence[R
     own = [r for r in runs if (r.engine, r.n_gpus, r.batch_size) == (
         chosen.engine, chosen.n_gpus, chosen.batch_size)]  # fmt: skip
     spread = f"{plan_in_words(chosen)}.\n\n" if chosen.replicas > 1 else ""
+    deployed = own[-1] if own else asked
+    if made.query.published is not None:
+        deployed = dataclasses.replace(deployed, model=made.query.published)
     return spread + deployment_markdown(
-        own[-1] if own else asked, replicas=chosen.replicas, model=made.query.model_path
+        deployed, replicas=chosen.replicas, model=made.query.model_path
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from autotune.catalog.gpu_files import read_gpu_file
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.memory import plan_memory
-from autotune.catalog.models import find_model, identify_model
+from autotune.catalog.models import find_model
+from autotune.catalog.naming import identify_model
 from autotune.cli.options import read_settings
 from autotune.engines.prompts.files import read_prompts
 from autotune.importers.run import read_file, screened, set_rejected_aside

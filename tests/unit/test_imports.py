@@ -50,6 +50,7 @@ FENCES = {
     "transformers": ("autotune/engines/",),
     "accelerate": ("autotune/engines/",),
     "click": ("autotune/cli/",),
+    "huggingface_hub": ("autotune/catalog/hub.py",),
     "pooch": ("autotune/importers/download.py",),
     "plotly": ("autotune/views/charts/",),
     "markdown_it": ("autotune/views/pages/",),

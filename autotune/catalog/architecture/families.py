@@ -43,7 +43,8 @@ _BIASED = Family(
 )
 _LLAMA_LIKE = (
     "llama mistral mixtral ministral phi3 deci aquila deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 "
-    "kimi_k25 glm_moe_dsa llama4 llama4_text internlm2 baichuan exaone seed_oss yi mistral3"
+    "kimi_k25 glm_moe_dsa llama4 llama4_text internlm2 baichuan exaone seed_oss yi mistral3 cwm "
+    "ernie4_5"
 )
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     dict.fromkeys(_LLAMA_LIKE.split(), _LLAMA)

@@ -43,6 +43,10 @@ class ModelProfile:
         kv_elements_per_token: cached per token over all attending layers (while within the window).
         state_elements: kept per sequence by recurrent layers, whatever its length.
         published_params_b: size as published, in 10**9; None where only a config.json is known.
+        taken_for: model whose architecture this one was given, by its name or by --like; None where
+            its own config.json is known.
+        checkpoint_bytes: of the weights in their published format, as their index tells or, for a
+            format known by name, at most; None where arithmetic has to do.
     """
 
     name: str
@@ -73,6 +77,8 @@ class ModelProfile:
     intermediate_size: int
     source: str
     published_params_b: float | None
+    taken_for: str | None = None
+    checkpoint_bytes: int | None = None
 
 
 def profile_from_config(
@@ -173,5 +179,15 @@ def _quantised_dtype(quantisation: Config) -> str:
             return dtype
     if "float-quantized" in words:
         return "fp8"
-    is_eight_bit = quantisation.get("bits") == 8 or quantisation.get("load_in_8bit")
+    is_eight_bit = _bits(quantisation) == 8 or quantisation.get("load_in_8bit")
     return "int8" if is_eight_bit or words.startswith(" int-quantized") else "int4"
+
+
+def _bits(quantisation: Config) -> object:
+    """Return the bits of a weight; compressed-tensors tells them by group of layers."""
+    groups = quantisation.get("config_groups")
+    for group in groups.values() if isinstance(groups, Mapping) else ():
+        weights = group.get("weights") if isinstance(group, Mapping) else None
+        if isinstance(weights, Mapping):
+            return weights.get("num_bits")
+    return quantisation.get("bits")

@@ -46,7 +46,7 @@ class HfEngine:
 
     def start(self, config: EngineConfig, *, max_batch_size: int, max_model_len: int) -> EngineInfo:
         """Load the model on the devices that ``config.n_gpus`` names."""
-        weights = find_weights(config.model)
+        weights = find_weights(config.model, config.like)
         model = load_model(config, weights)
         vocab_size = model.config.get_text_config().vocab_size
         tokenizer = load_tokenizer(weights, vocab_size, trust=config.trust_remote_code)

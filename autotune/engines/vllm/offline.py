@@ -34,7 +34,7 @@ class VllmEngine:
         self._set_environment(config)
         import vllm
 
-        weights = find_weights(config.model)
+        weights = find_weights(config.model, config.like)
         arguments = {"skip_tokenizer_init": True, "disable_log_stats": False} | engine_arguments(
             config, weights, max_batch_size=max_batch_size, max_model_len=max_model_len
         )

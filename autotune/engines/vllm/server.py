@@ -43,7 +43,7 @@ class VllmServer:
         Raises:
             TrialError: When vLLM refuses the configuration or the server ends while starting.
         """
-        weights = find_weights(config.model)
+        weights = find_weights(config.model, config.like)
         with contextlib.ExitStack() as resources:
             # Nobody reads the files any more once the server answers.
             with model_files(weights) as files:

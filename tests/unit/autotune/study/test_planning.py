@@ -143,3 +143,12 @@ def test_heads_are_split_over_the_tensor_parallel_gpus_alone() -> None:
     plain = EngineConfig(engine="vllm", model="m", gpu="H100", n_gpus=6)
     with pytest.raises(InvalidConfigError, match=r"n_gpus=6.*32 attention heads.*over 6"):
         check_split(model, plain)
+
+
+@needs_hf
+def test_a_model_known_by_another_is_planned_under_its_own_name(demo_model: Path) -> None:
+    (item,) = plan(
+        StudySpec(model="my-company/tuned", like=str(demo_model), engines=("hf",), batch_sizes=(1,))
+    )
+    assert (item.config.model, item.config.like) == ("my-company/tuned", str(demo_model))
+    assert item.configuration.model == "my-company/tuned"

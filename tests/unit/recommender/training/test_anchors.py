@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from autotune.catalog.gpus import add_gpus, find_gpu, load_gpus
-from recommender.training.anchors import ANCHOR_GPUS, N_ANCHORS, anchor_configurations, anchors_for
+from autotune.catalog.models import catalogue_names
+from recommender.training.anchors import (
+    ANCHOR_GPUS,
+    ANCHOR_MODELS,
+    N_ANCHORS,
+    anchor_configurations,
+    anchors_for,
+)
 from tests.support.gpu_files import write_gpus
 from tests.support.records import record
 
@@ -15,6 +22,11 @@ def test_anchors_are_of_gpus_of_the_catalogue_from_every_generation() -> None:
     assert len(set(ANCHOR_GPUS)) == len(ANCHOR_GPUS)
     generations = {spec.architecture for spec in load_gpus().values()}
     assert {find_gpu(name).architecture for name in ANCHOR_GPUS} == generations
+
+
+def test_anchors_are_of_models_of_the_catalogue() -> None:
+    assert len(set(ANCHOR_MODELS)) == len(ANCHOR_MODELS)
+    assert set(ANCHOR_MODELS) <= set(catalogue_names())
 
 
 @pytest.mark.usefixtures("no_own_gpus")
