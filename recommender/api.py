@@ -24,6 +24,7 @@ def recommend(
     engine: str = "vllm",
     max_gpus: int = 8,
     max_batch_size: int = 1024,
+    max_replicas: int | None = None,
     input_len: int = 512,
     output_len: int = 128,
     dtype: str = "auto",
@@ -43,6 +44,7 @@ def recommend(
     Args:
         model: A model's name, or a directory with a config.json.
         like: Model whose architecture it has, where only its name is known.
+        max_replicas: Most replicas; ``None`` for as many as ``max_gpus`` hold.
         prices: GPU -> dollars an hour of one of them; they win over ``price_file``'s.
         log: Log to MLflow at once.
 
@@ -59,6 +61,7 @@ def recommend(
         engine=engine,
         max_gpus=max_gpus,
         max_batch_size=max_batch_size,
+        max_replicas=max_replicas,
         workload=Workload(input_len=input_len, output_len=output_len),
         dtype=dtype,
         quantization=quantization,

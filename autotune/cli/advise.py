@@ -39,7 +39,10 @@ _RECOMMEND_OPTIONS = (
         help="The GPU served on until now: does moving pay?",
     ),
     click.option("--engine", default="vllm", show_default=True, help="vllm, hf or all."),
-    click.option("--max-gpus", type=int, default=8, show_default=True, help="Most GPUs to spend."),
+    click.option(
+        "--max-gpus", type=int, default=8, show_default=True, help="The GPUs at hand, of all hosts."
+    ),
+    click.option("--max-replicas", type=int, help="Most replicas.  [default: what the GPUs hold]"),
     click.option(
         "--max-batch-size", type=int, default=1024, show_default=True, help="Largest to consider."
     ),
@@ -55,8 +58,9 @@ _RECOMMEND_OPTIONS = (
         "--objective",
         default="throughput",
         show_default=True,
-        help="throughput of one replica. per-gpu: replicas against tensor parallelism. cost: least "
-        "$ a million tokens. energy: least J a token. goodput: throughput within the limits.",
+        help="throughput of all the GPUs at hand. replica: of one replica, however many GPUs it "
+        "takes. per-gpu: of a GPU. cost: least $ a million tokens. energy: least J a token. "
+        "goodput: throughput within the limits.",
     ),
     click.option("--max-ttft-ms", type=float, help="Limit for the mean time to first token."),
     click.option("--max-tpot-ms", type=float, help="Limit for the mean time per output token."),
@@ -76,9 +80,9 @@ _RECOMMEND_OPTIONS = (
         type=float,
         default=0.02,
         show_default=True,
-        help="Share of the best given up for fewer GPUs, then for the smaller batch.",
+        help="Share of the best given up for fewer GPUs a replica, then for the smaller batch.",
     ),
-    click.option("--top", type=int, default=5, show_default=True, help="Candidates to list."),
+    click.option("--top", type=int, default=5, show_default=True, help="Choices to list."),
     click.option(
         "--confirm",
         "confirm_runs",

@@ -9,6 +9,7 @@ from autotune.views.pages.document import InNotebook
 from autotune.views.wording import outcome
 from recommender.decision.certificate import Certificate
 from recommender.recommendation.candidates import Candidate, place_in_words, place_of
+from recommender.recommendation.plans import count_gpus
 from recommender.recommendation.ranking import score
 from recommender.recommendation.recommendation import Recommendation
 
@@ -82,6 +83,11 @@ class Confirmation(InNotebook):
             f"Winner after {len(self.runs)} run{'s' if len(self.runs) > 1 else ''}: "
             f"{place_in_words(winner, gpu)}, measured {winner.output_throughput:,.1f} tok/s."
         ]
+        if winner.replicas > 1:
+            parts.append(
+                f"That is one replica; {winner.replicas} of them, which share nothing, give "
+                f"{winner.total_output_throughput:,.0f} tok/s on {count_gpus(winner.total_gpus)}."
+            )
         close = [
             f"{place_in_words(run.predicted, gpu)} ({outcome(run.record)})"
             for run in self.close_runs
