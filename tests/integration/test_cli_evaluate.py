@@ -1,7 +1,10 @@
 """`autotune evaluate` on a file of runs."""
 
 import json
+from io import StringIO
 from pathlib import Path
+
+from rich.console import Console
 
 from autotune.schema.codec import to_json_line
 from recommender.commands.evaluate import evaluation_table
@@ -52,6 +55,11 @@ def test_migration_has_rows_for_ours_and_the_baselines_and_is_deterministic(
         assert 0 <= row["regret_mean"] <= row["regret_max"] <= 1
     # Another process has other hashes and has computed nothing before.
     assert workspace(*arguments, "--json").out == first.out
-    assert evaluation_table(rows).row_count == len(rows)
+    for width in (60, 80, 120, 200):
+        console = Console(width=width, file=StringIO(), record=True)
+        console.print(evaluation_table(rows))
+        text = console.export_text()
+        assert "…" not in text
+        assert text.count("ours") == sum(row["method"] == "ours" for row in rows)
     assert not (workspace.folder / "mlruns").exists()
     assert json.dumps(rows, allow_nan=False)
