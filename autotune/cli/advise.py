@@ -31,7 +31,8 @@ _RECOMMEND_OPTIONS = (
         "--target-gpu",
         required=True,
         shell_complete=complete_gpu,
-        help="The GPU to move to (`autotune gpus`).",
+        metavar="GPU[,GPU...]",
+        help="The GPU to move to (`autotune gpus`); several give one line each.",
     ),
     click.option(
         "--source-gpu",
@@ -151,7 +152,12 @@ def recommend(
     """
     from recommender.commands.recommend import advise
 
-    made = advise(_query(**options), tracking_uri, log=log)
+    first, *others = _targets(options["target_gpu"])
+    query = _query(**{**options, "target_gpu": first})
+    if others:
+        _compare(query, [first, *others], tracking_uri, confirm_runs, log=log, as_json=as_json)
+        return
+    made = advise(query, tracking_uri, log=log)
     answer = made.to_dict()
     if not as_json:
         from recommender.commands.context import has_store
@@ -165,6 +171,34 @@ def recommend(
         )
     if as_json:
         echo_json(answer)
+
+
+def _targets(text: str) -> list[str]:
+    """Return the names of a list of GPUs; an empty one stays, to be refused as unknown."""
+    return [name.strip() for name in text.split(",")]
+
+
+def _compare(
+    query: "Query",
+    targets: Sequence[str],
+    tracking_uri: str,
+    confirm_runs: int,
+    *,
+    log: bool,
+    as_json: bool,
+) -> None:
+    from recommender.commands.recommend import compare
+    from recommender.reports.tables import comparison_view
+
+    if confirm_runs:
+        raise click.UsageError(
+            "--confirm runs on one target: ask for it alone, or `autotune confirm` one of the ids"
+        )
+    made = compare(query, targets, tracking_uri, log=log)
+    if as_json:
+        echo_json(made.to_dict())
+    else:
+        show(comparison_view(made))
 
 
 def _query(

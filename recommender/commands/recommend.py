@@ -1,10 +1,13 @@
 """``autotune recommend``: gather what is known, recommend, write the answer down."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import is_model_directory
-from recommender.commands.context import open_context
+from autotune.errors import LimitsNotMetError, NothingFitsError
+from recommender.commands.context import Context, open_context
+from recommender.recommendation.comparison import Comparison, Refusal
 from recommender.recommendation.query import Query
 from recommender.recommendation.recommend import recommend
 from recommender.recommendation.recommendation import Recommendation
@@ -25,20 +28,73 @@ def advise(query: Query, tracking_uri: str, *, log: bool = False) -> Recommendat
         LimitsNotMetError: When none that fits is expected to meet the limits.
     """
     context = open_context(query.model, tracking_uri, query.like)
+    made = _answer(_as_named(query, context), context)
+    _keep([made], context, tracking_uri, log=log)
+    return made
+
+
+def compare(
+    query: Query, targets: Sequence[str], tracking_uri: str, *, log: bool = False
+) -> Comparison:
+    """Recommend for several targets, as ``advise`` does for the query's.
+
+    A target on which nothing runs, or nothing within the limits, is a refusal beside the others.
+
+    Args:
+        targets: Names of GPUs; what two of them both mean is asked once.
+
+    Raises:
+        UsageError: As ``advise``, for any of them; nothing is written then.
+        NothingFitsError, LimitsNotMetError: When there is an answer for none; names each.
+    """
+    names = list(dict.fromkeys(find_gpu(name).name for name in targets))
+    context = open_context(query.model, tracking_uri, query.like)
+    query = _as_named(query, context)
+    answers, refusals, last = [], [], None
+    for name, gpu in zip(names, _as_asked(targets, names), strict=True):
+        try:
+            answers.append(_answer(dataclasses.replace(query, target_gpu=gpu), context))
+        except (NothingFitsError, LimitsNotMetError) as error:
+            refusals.append(Refusal(target_gpu=name, reason=str(error)))
+            last = error
+    if last is not None and not answers:
+        raise type(last)("; ".join(refusal.reason for refusal in refusals))
+    _keep(answers, context, tracking_uri, log=log)
+    return Comparison(query=query, answers=tuple(answers), refusals=tuple(refusals))
+
+
+def _as_asked(targets: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return of each catalogue name how it was asked for first."""
+    asked: dict[str, str] = {}
+    for target in targets:
+        asked.setdefault(find_gpu(target).name, target)
+    return [asked[name] for name in names]
+
+
+def _as_named(query: Query, context: Context) -> Query:
+    """Return the query with its model under the name that records carry."""
     is_local = is_model_directory(query.model)
     is_other = context.published != context.model
-    query = dataclasses.replace(
+    return dataclasses.replace(
         query,
         model=context.model,
         model_path=context.published if is_local else None,
         published=context.published if is_other and not is_local else None,
     )
+
+
+def _answer(query: Query, context: Context) -> Recommendation:
     known = context.evidence(find_gpu(query.target_gpu).name, query.engines)
     made = recommend(query, context.predictor, known)
-    made = dataclasses.replace(made, remarks=(*made.remarks, *context.remarks))
-    ledger.save(made, context.directory)
+    return dataclasses.replace(made, remarks=(*made.remarks, *context.remarks))
+
+
+def _keep(
+    answers: Sequence[Recommendation], context: Context, tracking_uri: str, *, log: bool
+) -> None:
+    for made in answers:
+        ledger.save(made, context.directory)
     if log:
         from autotune.store.tracking.store import Store
 
         log_pending(Store(tracking_uri))
-    return made

@@ -13,6 +13,7 @@ from autotune.views.fitted_table import Column, FittedTable
 from recommender.confirmation.result import Confirmation
 from recommender.features.roofline import BOTTLENECKS
 from recommender.recommendation.candidates import Candidate
+from recommender.recommendation.comparison import Comparison
 from recommender.recommendation.explanation import headline
 from recommender.recommendation.migration import Migration
 from recommender.recommendation.plans import how_often, plan_in_words
@@ -88,6 +89,60 @@ def _bullet(text: str) -> Padding:
     grid.add_column()
     grid.add_row("-", Text(text))
     return Padding(grid, 0)
+
+
+_TARGETS: Final = (
+    Column(name="", is_number=False),
+    Column(name="GPU", is_number=False),
+    Column(name="replicas", is_number=False),
+    Column(name="batch", priority=2),
+    Column(name="tok/s"),
+    Column(name="90 % interval", priority=4),
+    Column(name="tok/s/user", priority=3),
+    Column(name="$/Mtok", priority=1),
+    Column(name="J/Mtok", priority=6),
+    Column(name="moving", priority=5, is_number=False),
+    Column(name="autotune confirm", priority=7, is_number=False),
+)
+
+
+def comparison_view(made: Comparison) -> Group:
+    """Return the best target in a line, a row for each target, and why others have none."""
+    best, query = made.best, made.query
+    work = query.workload
+    table = FittedTable(_TARGETS)
+    for one in made.answers:
+        plan, move = one.best, one.migration
+        joules = plan.energy_j_per_token
+        table.add_row(
+            "best" if one is best else "",
+            one.target_gpu,
+            plan_in_words(plan),
+            str(plan.batch_size),
+            f"{plan.total_output_throughput:,.0f}" + ("*" if plan.status == "measured" else ""),
+            f"{plan.total_low:,.0f} - {plan.total_high:,.0f}",
+            _number(plan.tok_s_per_user, 0),
+            _number(plan.cost_per_mtok, 3),
+            _number(None if joules is None else joules * 1e6, 0),
+            "-" if move is None else f"{move.verdict} ({_share(move.gain)})",
+            one.recommendation_id,
+            style="bold" if one is best else "",
+        )
+    remarks = dict.fromkeys(remark for one in made.answers for remark in one.remarks)
+    return Group(
+        Text(f"{query.model}, {work.input_len}/{work.output_len} tokens:", style="bold"),
+        Text(f"{best.target_gpu}: {headline(best.best, best.query)}.", style="bold"),
+        table,
+        *(_bullet(f"{refusal.target_gpu}: {refusal.reason}.") for refusal in made.refusals),
+        Text(),
+        *_deploy_lines(best.best, best.target_gpu),
+        _command("Confirm:", f"autotune confirm {best.recommendation_id}"),
+        *(Text(remark, style="dim") for remark in remarks),
+    )
+
+
+def _share(gain: float | None) -> str:
+    return "unknown" if gain is None else f"{gain:+.0%}"
 
 
 _MOVES: Final = (

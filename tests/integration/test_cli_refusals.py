@@ -176,3 +176,30 @@ def test_vllm_not_installed_is_exit_1_and_says_what_to_install(workspace: Worksp
     ran = workspace("run", "--model", "Llama-3.1-8B", "--engine", "vllm", PYTHONPATH=on_path(hide))
     assert_refused(ran, 1, "vllm", "install")
     assert not (workspace.folder / "mlruns").exists()
+
+
+def test_of_several_targets_one_unknown_is_refused_before_any_is_answered(
+    workspace: Workspace,
+) -> None:
+    asked = ("recommend", "--model", "Llama-3.1-8B", "--target-gpu")
+    ran = workspace.here(*asked, "H100,H20O", "--json")
+    assert (ran.code, ran.out) == (2, "")
+    assert "unknown GPU 'H20O'. Did you mean H20" in ran.err
+    assert not (workspace.folder / "mlruns").exists()
+    ran = workspace.here(*asked, "H100,H200", "--confirm", 1)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--confirm runs on one target" in ran.err
+
+
+def test_of_several_targets_those_that_fit_are_answered(workspace: Workspace) -> None:
+    asked = ("recommend", "--model", "meta-llama/Llama-3.1-70B", "--json", "--target-gpu")
+    made = workspace.here(*asked, "T4,H100,h100,H200").json()
+    assert [one["target_gpu"] for one in made["targets"]] == ["H100-80GB", "H200", "T4"]
+    assert "does not fit on 8 x T4" in made["targets"][-1]["error"]
+    assert made["best_target"] == "H200"
+    told = workspace.here("explain", made["targets"][0]["recommendation_id"], "--top", 1)
+    assert told.code == 0, told.err
+    ran = workspace.here(*asked, "T4,L4", "--max-gpus", 1)
+    assert ran.code == 1
+    assert "does not fit on 1 x T4" in ran.err
+    assert "does not fit on 1 x L4" in ran.err
