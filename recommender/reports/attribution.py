@@ -130,6 +130,12 @@ class Explanation:
     warnings: tuple[str, ...]
     helpful: tuple[Candidate, ...]
 
+    @property
+    def further_warnings(self) -> tuple[str, ...]:
+        """The warnings that the recommendation's own reasons do not say already."""
+        said = self.recommendation.explanation
+        return tuple(warning for warning in self.warnings if warning not in said)
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
         made = self.recommendation

@@ -76,7 +76,7 @@ def advice_excerpt(made: Recommendation) -> Document:
         _headline(made, None),
         *advice_figures(made)[:1],
         _candidates(made),
-        inline(made.explanation),
+        _reasons(made),
         code(made.best.command, "sh"),
     ]
     return Document(title=f"Recommendation {made.recommendation_id}", blocks=tuple(blocks))
@@ -171,6 +171,13 @@ def _migration(made: Recommendation) -> list[str]:
     return [text, table(_HEAD[:7], rows, numbers=range(2, 7))]
 
 
+def _reasons(made: Recommendation) -> str:
+    """Return why as a list; of a document from before there were any, as it was said."""
+    if not made.reasons:
+        return inline(made.explanation)
+    return "\n".join(f"- {inline(reason)}" for reason in made.reasons)
+
+
 def _why(explanation: Explanation) -> list[str]:
     causes = [name.replace("_", " ") for name in BOTTLENECKS]
     rows = [
@@ -183,8 +190,8 @@ def _why(explanation: Explanation) -> list[str]:
     ]
     head = ("engine", "GPUs x batch", *causes)
     return [
-        inline(explanation.recommendation.explanation),
-        *(inline(warning) for warning in explanation.warnings),
+        _reasons(explanation.recommendation),
+        *(inline(warning) for warning in explanation.further_warnings),
         "Share of the time by cause:",
         table(head, rows, numbers=range(2, len(head))),
     ]
@@ -204,7 +211,7 @@ def _proof(
             code(f"autotune confirm {made.recommendation_id}", "sh"),
         ]
     return [
-        inline(confirmed["summary"]),
+        "The runs in their order, each beside what was predicted just before it:",
         confirmation_table(confirmed),
         *proof_figures(made, confirmed, known, with_tpe=with_tpe),
     ]

@@ -274,7 +274,7 @@ _STRONGEST = 3
 
 def explanation_view(made: Explanation) -> Group:
     """Return times by cause and the trees' reasons of each candidate, and what they rest on."""
-    warnings = [Text(f"Warning: {warning}", style="yellow") for warning in made.warnings]
+    warnings = [Text(f"Warning: {text}", style="yellow") for text in made.further_warnings]
     evidence = [Text(_evidence_text(name, seen)) for name, seen in made.evidence.items()]
     places = " and ".join(f"{c.engine} {c.n_gpus} x {c.batch_size}" for c in made.helpful)
     helpful = [Text(f"Runs that would help most (GPUs x batch size): {places}")] if places else []

@@ -86,6 +86,29 @@ def test_without_a_script_tables_and_pictures_are_all_there(file: Path, browser:
     context.close()
 
 
+@pytest.mark.parametrize("width", [1280, 800, 390])
+def test_at_any_width_what_is_too_wide_scrolls_by_itself(
+    width: int, file: Path, page: Page, keep: Keep
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(file.as_uri())
+    expect(page.locator("details.live").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for table in page.locator("table").all():
+        assert table.evaluate("t => getComputedStyle(t.parentElement).overflowX") == "auto"
+    keep(f"report-{width}")
+
+
+def test_nothing_is_said_twice_and_no_interval_has_no_width(file: Path, page: Page) -> None:
+    page.goto(file.as_uri())
+    texts = [text for text in page.locator("p, li").all_inner_texts() if len(text.split()) > 4]
+    assert len(texts) == len(set(texts))
+    cells = page.locator("td").all_inner_texts()
+    intervals = [cell.split(" - ") for cell in cells if re.fullmatch(r"[\d,.]+ - [\d,.]+", cell)]
+    assert intervals
+    assert all(low != high for low, high in intervals)
+
+
 def test_axe_finds_no_barrier(file: Path, page: Page) -> None:
     page.goto(file.as_uri())
     expect(page.locator("details.live").first).to_be_visible()
