@@ -29,6 +29,7 @@ def recommend(
     output_len: int = 128,
     dtype: str = "auto",
     quantization: str | None = None,
+    kv_cache_dtype: str = "auto",
     objective: str = "throughput",
     max_ttft_ms: float | None = None,
     max_tpot_ms: float | None = None,
@@ -65,6 +66,7 @@ def recommend(
         workload=Workload(input_len=input_len, output_len=output_len),
         dtype=dtype,
         quantization=quantization,
+        kv_cache_dtype=kv_cache_dtype,
         objective=objective,
         slo=Slo(max_ttft_ms=max_ttft_ms, max_tpot_ms=max_tpot_ms),
         prices=gather_prices(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal
 
 from autotune.catalog.architecture.profile import ModelProfile
 from autotune.catalog.gpus import GpuSpec
@@ -53,6 +54,42 @@ def canonical_dtype(name: str) -> str:
     if key not in DTYPE_BYTES:
         raise ValueError(f"unknown dtype {name!r}; known: {', '.join((*DTYPE_BYTES, *_SYNONYMS))}")
     return key
+
+
+# NVIDIA GPUs of a compute capability below 7.5: vLLM (0.26 to 0.32) has no kernel for weights in
+# fewer than 16 bits there.
+_WITHOUT_KERNELS = ("volta",)
+
+
+def how_it_runs(quantization: str, gpu: GpuSpec) -> Literal["native", "weight-only"] | None:
+    """Return how vLLM runs weights of a format on a GPU; ``None`` where it does not.
+
+    ``native``: the matrix units compute in it. ``weight-only``: it is stored so, and unpacked to 16
+    bits before each product, which saves memory and its reading, no computing. What vLLM's table of
+    supported hardware says, by the sheet's rates.
+    """
+    if gpu.architecture in _WITHOUT_KERNELS or gpu.vendor == "cpu":
+        return None
+    rates = {"fp8": gpu.fp8_tflops, "int8": gpu.int8_tops, "nvfp4": gpu.fp4_tflops,
+             "mxfp4": gpu.fp4_tflops, "fp4": gpu.fp4_tflops}  # fmt: skip
+    if rates.get(canonical_dtype(quantization)):
+        return "native"
+    # AMD's and Intel's have no such kernels for fp8.
+    return "weight-only" if gpu.vendor == "nvidia" else None
+
+
+def check_quantization(quantization: str | None, engine: str, gpu: GpuSpec) -> None:
+    """Refuse a format of the weights that vLLM cannot run on a GPU.
+
+    Raises:
+        InvalidConfigError: Naming both, and what to do.
+    """
+    if quantization is None or engine != "vllm" or gpu.architecture not in _WITHOUT_KERNELS:
+        return
+    raise InvalidConfigError(
+        f"quantization={quantization}: vLLM runs no such weights on {gpu.name} (compute capability "
+        "7.0, 7.5 is needed); leave it out, or name a newer GPU"
+    )
 
 
 # vLLM's max_num_seqs for offline use (get_batch_defaults in its arg_utils.py).

@@ -56,6 +56,9 @@ _RECOMMEND_OPTIONS = (
     ),
     click.option("--quantization", help="Weight quantization, for example fp8."),
     click.option(
+        "--kv-cache-dtype", default="auto", show_default=True, help="Of vLLM's cache: auto or fp8."
+    ),
+    click.option(
         "--objective",
         default="throughput",
         show_default=True,

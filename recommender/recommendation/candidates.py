@@ -9,7 +9,7 @@ from typing import Any, Final
 from autotune.catalog.architecture.profile import ModelProfile
 from autotune.catalog.compatibility import can_split
 from autotune.catalog.gpus import GpuSpec
-from autotune.schema.configuration import Configuration
+from autotune.schema.configuration import Configuration, Knob
 from recommender.decision.acquisition import MIN_CHANCE
 from recommender.features.placement import replicas_of
 from recommender.recommendation.query import Query
@@ -138,13 +138,24 @@ def configuration_of(
         dtype=query.dtype,
         quantization=query.quantization,
         mode=query.workload.mode,
+        knobs=_knobs(query, engine),
     )
+
+
+def _knobs(query: Query, engine: str) -> dict[str, Knob]:
+    """Return what the query says of the engine beyond a record's own fields."""
+    if engine != "vllm" or query.kv_cache_dtype == "auto":
+        return {}
+    return {_KV_CACHE: query.kv_cache_dtype}
+
+
+_KV_CACHE: Final = "kv_cache_dtype"
 
 
 def cell(configuration: Configuration) -> tuple[object, ...]:
     """Return the place of a configuration in its landscape, engine version and knobs aside.
 
-    What the knobs say of the requests and of replicas is part of the place.
+    What the knobs say of the requests, of replicas and of the cache's format is part of the place.
     """
     return (
         configuration.engine,
@@ -156,6 +167,7 @@ def cell(configuration: Configuration) -> tuple[object, ...]:
         configuration.output_len,
         configuration.mode,
         configuration.quantization,
+        configuration.knobs.get(_KV_CACHE) or "auto",
         replicas_of(configuration),
         *configuration.workload_knobs.items(),
     )

@@ -11,6 +11,7 @@ from autotune.schema.engine_config import RUNNABLE_ENGINES
 from autotune.schema.validation import check_choice, check_positive, check_positive_int
 from autotune.schema.workload import Slo, Workload
 
+KV_CACHE_DTYPES = ("auto", "fp8")
 OBJECTIVES = ("throughput", "replica", "per-gpu", "cost", "energy", "goodput")
 
 
@@ -50,6 +51,7 @@ class Query:
     workload: Workload = field(default_factory=Workload)
     dtype: str = "auto"
     quantization: str | None = None
+    kv_cache_dtype: str = "auto"
     objective: str = "throughput"
     slo: Slo = field(default_factory=Slo)
     prices: Mapping[str, float] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Query:
             check_positive_int(name, getattr(self, name))
         if self.max_replicas is not None:
             check_positive_int("max_replicas", self.max_replicas)
+        check_choice("kv_cache_dtype", self.kv_cache_dtype, KV_CACHE_DTYPES)
         if self.tolerance:
             check_positive("tolerance", self.tolerance)
         for gpu, dollars in self.prices.items():
@@ -91,8 +94,8 @@ class Query:
 
 # Fields of a query whose option has another name, or that are no option.
 _OPTIONS: Final = ("like", "target_gpu", "source_gpu", "engine", "max_gpus", "max_batch_size",
-                   "max_replicas", "dtype", "quantization", "objective", "tolerance",
-                   "top")  # fmt: skip
+                   "max_replicas", "dtype", "quantization", "kv_cache_dtype", "objective",
+                   "tolerance", "top")  # fmt: skip
 
 
 def recommend_line(query: Query) -> str:

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from autotune.catalog.architecture.profile import ModelProfile
-from autotune.catalog.compatibility import check_lengths
+from autotune.catalog.compatibility import check_lengths, check_quantization
 from autotune.catalog.gpus import GpuSpec, ambiguity, find_gpu
 from autotune.catalog.models import find_model
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from recommender.decision.informative import most_informative
+from recommender.recommendation.alternatives import alternatives
 from recommender.recommendation.candidates import Candidate, enumerate_configurations
 from recommender.recommendation.evaluate_candidates import evaluate_candidates
 from recommender.recommendation.explanation import Grounds, headline, reasons
@@ -51,6 +52,8 @@ def recommend(
     query = dataclasses.replace(query, model=profile.name)
     check_lengths(profile, query.workload)
     check_price(query, gpu)
+    for engine in query.engines:
+        check_quantization(query.quantization, engine, gpu)
     questions = enumerate_configurations(query, profile, gpu)
     landscape = evaluate_candidates(questions, predictor, known, query)
     now = _served_now(query, profile, predictor, known)
@@ -59,6 +62,7 @@ def recommend(
     ranked = prefer_incumbent(ranked, keep, query)
     best = ranked[0]
     moved = None if now is None else _moved(query, gpu, now, best)
+    further = alternatives(query, profile, gpu, best, predictor, known)
     grounds = Grounds(
         query=query,
         gpu=gpu.name,
@@ -90,6 +94,7 @@ def recommend(
         migration=moved,
         frontier=tuple(frontier(ranked, query.objective, query.top)),
         reasons=tuple(why),
+        alternatives=tuple(further),
     )
 
 

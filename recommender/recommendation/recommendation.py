@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from autotune.views.pages.document import InNotebook
+from recommender.recommendation.alternatives import Alternative
 from recommender.recommendation.candidates import Candidate
 from recommender.recommendation.migration import Migration
 from recommender.recommendation.query import Query
@@ -21,6 +22,7 @@ class Recommendation(InNotebook):
     Attributes:
         candidates: What may be recommended, best first.
         frontier: The best, then what gives up some of the objective for speed to the single user.
+        alternatives: What smaller formats would bring.
         landscape: Every configuration considered.
         reasons: Why, five sentences or pairs of them at most; ``explanation`` is the answer in a
             sentence and these after it.
@@ -43,6 +45,7 @@ class Recommendation(InNotebook):
     migration: Migration | None = None
     frontier: tuple[Candidate, ...] = ()
     reasons: tuple[str, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
 
     def __repr__(self) -> str:
         best = self.best
@@ -73,6 +76,7 @@ class Recommendation(InNotebook):
             "keep_source": None if self.keep_source is None else self.keep_source.to_dict(),
             "baselines": {name: c.to_dict() for name, c in self.baselines.items()},
             "migration": None if self.migration is None else self.migration.to_dict(),
+            "alternatives": [alternative.to_dict() for alternative in self.alternatives],
             "explanation": self.explanation,
             "reasons": list(self.reasons),
             "remarks": list(self.remarks),

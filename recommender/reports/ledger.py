@@ -19,6 +19,7 @@ from autotune.files import write_atomically
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from autotune.schema.workload import Slo, Workload
+from recommender.recommendation.alternatives import Alternative
 from recommender.recommendation.candidates import (
     Candidate,
     Place,
@@ -123,6 +124,7 @@ def from_dict(data: Mapping[str, Any]) -> Recommendation:
         n_known_runs=data["n_known_runs"],
         frontier=tuple(Candidate.from_dict(c) for c in data.get("frontier", ())),
         reasons=tuple(data.get("reasons", ())),
+        alternatives=tuple(Alternative.from_dict(a) for a in data.get("alternatives", ())),
         migration=None if migration is None else Migration.from_dict(migration),
     )
 

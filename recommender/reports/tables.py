@@ -70,6 +70,7 @@ def recommendation_view(made: Recommendation) -> Group:
         table,
         *([] if made.migration is None else [migration_table(made.migration)]),
         *(_bullet(reason) for reason in made.reasons or (made.explanation,)),
+        *_alternatives(made),
         Text(),
         *_deploy_lines(made.best, made.target_gpu),
         _command("Confirm:", f"autotune confirm {made.recommendation_id}"),
@@ -79,7 +80,25 @@ def recommendation_view(made: Recommendation) -> Group:
 
 
 # Choices beside the best: each gives up some of the objective for speed to the single user.
+_MOST_ALTERNATIVES: Final = 3
 _RATHER: Final = "faster"
+
+
+def _alternatives(made: Recommendation) -> list[Text | Padding]:
+    """Return the smaller formats that bring most, a line each; what the best of them leave out."""
+    told = sorted(made.alternatives, key=lambda one: -one.gain)[:_MOST_ALTERNATIVES]
+    if not told:
+        return []
+    return [
+        Text("\nWhat else would pay:", style="bold"),
+        *(
+            _bullet(
+                f"{one.name}: {one.gain:+.0%} ({one.gain_low:+.0%} to {one.gain_high:+.0%}), "
+                f"{one.memory_freed_gb:.1f} GB a GPU freed; {one.remark}."
+            )
+            for one in told
+        ),
+    ]
 
 
 def _bullet(text: str) -> Padding:
