@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from autotune.catalog.architecture.profile import ModelProfile
 from autotune.catalog.compatibility import DTYPE_BYTES, canonical_dtype, how_it_runs
@@ -13,7 +13,6 @@ from autotune.catalog.gpus import GpuSpec
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from recommender.decision.acquisition import deviation
-from recommender.features.table import Array
 from recommender.recommendation.candidates import Candidate, configuration_of
 from recommender.recommendation.evaluate_candidates import evaluate_candidates
 from recommender.recommendation.query import Query
@@ -92,19 +91,33 @@ def alternatives(
     moves the optimum by that much. Only what the engine runs on the GPU is there.
     """
     changes = [change for change in _CHANGES if _is_open(change, query, profile, gpu, best)]
-    asked = {i: _near(_changed(query, changes[i]), gpu, best) for i in range(len(changes))}
+    groups = [_near(_changed(query, change), gpu, best) for change in changes]
+    questions = [question for group in groups for question in group]
+    found = iter(evaluate_candidates(questions, predictor, known, query))
+    near = [[_Near(question, next(found)) for question in group] for group in groups]
+    tried = [(change, group) for change, group in zip(changes, near, strict=True) if _runs(group)]
+    firsts = [_first(group, query) for _, group in tried]
     here = configuration_of(query, gpu.name, best.engine, best.n_gpus, best.batch_size)
-    questions = [question for group in asked.values() for question in group]
-    found = evaluate_candidates(questions, predictor, known, query)
-    by_change: dict[int, list[tuple[Configuration, Candidate]]] = {}
-    for i, group in asked.items():
-        own, found = found[: len(group)], found[len(group) :]
-        by_change[i] = list(zip(group, own, strict=True))
-    made = [
-        _alternative(query, gpu, best, here, changes[i], pairs, predictor, known)
-        for i, pairs in by_change.items()
+    together = correlation(predictor, [here, *(first.configuration for first in firsts)], known)
+    return [
+        _alternative(query, gpu, best, change, group, first.candidate, float(together[0, i]))
+        for i, ((change, group), first) in enumerate(zip(tried, firsts, strict=True), start=1)
     ]
-    return [one for one in made if one is not None]
+
+
+class _Near(NamedTuple):
+    configuration: Configuration
+    candidate: Candidate
+
+
+def _runs(group: Sequence[_Near]) -> bool:
+    return any(near.candidate.is_feasible for near in group)
+
+
+def _first(group: Sequence[_Near], query: Query) -> _Near:
+    feasible = [near.candidate for near in group if near.candidate.is_feasible]
+    first = rank(feasible, query)[0]
+    return next(near for near in group if near.candidate is first)
 
 
 def _is_open(
@@ -146,20 +159,14 @@ def _alternative(
     query: Query,
     gpu: GpuSpec,
     best: Candidate,
-    here: Configuration,
     change: Mapping[str, str],
-    pairs: Sequence[tuple[Configuration, Candidate]],
-    predictor: Predictor,
-    known: Sequence[RunRecord],
-) -> Alternative | None:
-    feasible = [candidate for _, candidate in pairs if candidate.is_feasible]
-    if not feasible:
-        return None
-    first = rank(feasible, query)[0]
-    there = next(configuration for configuration, c in pairs if c is first)
-    same = next(c for _, c in pairs if (c.n_gpus, c.batch_size) == (best.n_gpus, best.batch_size))
+    group: Sequence[_Near],
+    first: Candidate,
+    correlated: float,
+) -> Alternative:
+    place = (best.n_gpus, best.batch_size)
+    same = next(c for _, c in group if (c.n_gpus, c.batch_size) == place)
     ratio = math.log(score(first, query.objective) / score(best, query.objective))
-    correlated = correlation(predictor, [here, there], known)
     half = _NORMAL_95 * _deviation_of_ratio(best, first, correlated)
     native = how_it_runs(change.get("quantization", "fp8"), gpu) == "native"
     return Alternative(
@@ -174,11 +181,10 @@ def _alternative(
     )
 
 
-def _deviation_of_ratio(one: Candidate, other: Candidate, correlated: Array) -> float:
+def _deviation_of_ratio(one: Candidate, other: Candidate, correlated: float) -> float:
     """Return the deviation of the log of a ratio: what both err alike falls out."""
     first, second = deviation(one), deviation(other)
-    together = 2 * float(correlated[0, 1]) * first * second
-    return math.sqrt(max(first**2 + second**2 - together, 0.0))
+    return math.sqrt(max(first**2 + second**2 - 2 * correlated * first * second, 0.0))
 
 
 def _remark(best: Candidate, other: Candidate, *, is_native: bool) -> str:

@@ -51,9 +51,9 @@ class Recommendation(InNotebook):
         best = self.best
         times = f"{best.replicas} x " if best.replicas > 1 else ""
         return (
-            f"<Recommendation {self.recommendation_id}: {self.query.model} on {times}{best.n_gpus} x "
-            f"{self.target_gpu} with {best.engine} at batch size {best.batch_size}, "
-            f"{best.total_output_throughput:,.0f} tok/s "
+            f"<Recommendation {self.recommendation_id}: {self.query.model} on "
+            f"{times}{best.n_gpus} x {self.target_gpu} with {best.engine} at batch size "
+            f"{best.batch_size}, {best.total_output_throughput:,.0f} tok/s "
             f"({best.total_low:,.0f} to {best.total_high:,.0f})>"
         )
 
