@@ -66,13 +66,11 @@ def _interrupt_after_first_record(
     return process.returncode, err
 
 
-@pytest.mark.parametrize(
-    ("number", "model"),
-    [pytest.param(signal.SIGINT, REAL, marks=needs_hf), (signal.SIGTERM, LIGHTLY)],
-)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_cleanly_and_resume_repeats_nothing(
-    bench: Bench, number: signal.Signals, model: str
+    bench: Bench, number: signal.Signals
 ) -> None:
+    model = LIGHTLY
     journal = bench.folder / f"{number.name}.jsonl"
     code, err = _interrupt_after_first_record(bench, model, journal, number)
     assert code == 130

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import AUTOTUNE
+from tests.support.lightly import light_environment
+from tests.support.workspace import clean_environment
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README", "CONTRIBUTING", *sorted(path.stem for path in (ROOT / "docs").glob("*.md")))
@@ -30,6 +32,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 # What these pages' commands cannot do without; the others ask and read.
 PACKAGES = {"measure": "transformers", "fleet-and-server": "ray"}
+# Pages whose studies need no engine of their own: the commands of `measure` start the real one.
+LIGHT_PAGES = frozenset({"fleet-and-server", "python-api", "reliability"})
 # Beginnings of commands that are not run here, and why.
 NOT_RUN = {
     "./scripts/quickstart": "setup, `autotune demo` and the README's question, each run by a test",
@@ -68,10 +72,10 @@ class Clone:
         if page not in self._done:
             self._done.add(page)
             for language, text in blocks(page):
-                self._run(language, text)
+                self._run(language, text, is_light=page in LIGHT_PAGES)
 
-    def _run(self, language: str, text: str) -> None:
-        known = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    def _run(self, language: str, text: str, *, is_light: bool) -> None:
+        known = light_environment() if is_light else clean_environment()
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", text]
             if language == "sh"
