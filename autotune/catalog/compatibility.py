@@ -56,25 +56,24 @@ def canonical_dtype(name: str) -> str:
     return key
 
 
-# NVIDIA GPUs of a compute capability below 7.5: vLLM (0.26 to 0.32) has no kernel for weights in
-# fewer than 16 bits there.
-_WITHOUT_KERNELS = ("volta",)
+# What vLLM's table of supported hardware (0.14) and its page on FP8 (0.32) say: below a compute
+# capability of 7.5 there are kernels for these alone.
+_ON_VOLTA = ("gptq", "bitsandbytes")
 
 
 def how_it_runs(quantization: str, gpu: GpuSpec) -> Literal["native", "weight-only"] | None:
     """Return how vLLM runs weights of a format on a GPU; ``None`` where it does not.
 
-    ``native``: the matrix units compute in it. ``weight-only``: it is stored so, and unpacked to 16
-    bits before each product, which saves memory and its reading, no computing. What vLLM's table of
-    supported hardware says, by the sheet's rates.
+    ``native``: the matrix units compute in it, by the sheet's rates. ``weight-only``: it is stored
+    so, and unpacked to 16 bits before each product, which saves memory and its reading, no
+    computing; of NVIDIA's alone.
     """
-    if gpu.architecture in _WITHOUT_KERNELS or gpu.vendor == "cpu":
-        return None
+    if gpu.architecture == "volta":
+        return "weight-only" if quantization.lower() in _ON_VOLTA else None
     rates = {"fp8": gpu.fp8_tflops, "int8": gpu.int8_tops, "nvfp4": gpu.fp4_tflops,
              "mxfp4": gpu.fp4_tflops, "fp4": gpu.fp4_tflops}  # fmt: skip
     if rates.get(canonical_dtype(quantization)):
         return "native"
-    # AMD's and Intel's have no such kernels for fp8.
     return "weight-only" if gpu.vendor == "nvidia" else None
 
 
@@ -84,12 +83,14 @@ def check_quantization(quantization: str | None, engine: str, gpu: GpuSpec) -> N
     Raises:
         InvalidConfigError: Naming both, and what to do.
     """
-    if quantization is None or engine != "vllm" or gpu.architecture not in _WITHOUT_KERNELS:
+    if quantization is None or engine != "vllm" or gpu.architecture != "volta":
         return
-    raise InvalidConfigError(
-        f"quantization={quantization}: vLLM runs no such weights on {gpu.name} (compute capability "
-        "7.0, 7.5 is needed); leave it out, or name a newer GPU"
-    )
+    if how_it_runs(quantization, gpu) is None:
+        raise InvalidConfigError(
+            f"quantization={quantization}: vLLM runs no such weights on {gpu.name} (compute "
+            f"capability 7.0, 7.5 is needed); take {' or '.join(_ON_VOLTA)} there, or name a newer "
+            "GPU"
+        )
 
 
 # vLLM's max_num_seqs for offline use (get_batch_defaults in its arg_utils.py).
