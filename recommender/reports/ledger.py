@@ -123,6 +123,7 @@ def from_dict(data: Mapping[str, Any]) -> Recommendation:
         n_known_runs=data["n_known_runs"],
         frontier=tuple(Candidate.from_dict(c) for c in data.get("frontier", ())),
         reasons=tuple(data.get("reasons", ())),
+        engine_version=data.get("engine_version"),
         migration=None if migration is None else Migration.from_dict(migration),
     )
 
