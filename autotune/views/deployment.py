@@ -1,12 +1,17 @@
 """How to serve a configuration: the line, a container, Kubernetes, or a pipeline's program."""
 
+import dataclasses
 import re
 import shlex
 from typing import Final
 
+from autotune.catalog.models import find_model
 from autotune.engines.vllm.arguments import serve_arguments
-from autotune.schema.configuration import Configuration
-from autotune.views.pages.document import code
+from autotune.engines.vllm.model_length import shortened
+from autotune.errors import AutotuneError
+from autotune.schema.configuration import CONFIGURATION_FIELDS, Configuration
+from autotune.schema.engine_config import parallel_sizes
+from autotune.views.pages.document import code, inline
 
 CONTAINER: Final = "vllm/vllm-openai"
 _PORT: Final = 8000
@@ -17,32 +22,41 @@ def serve_line(configuration: Configuration, model: str | None = None) -> str:
     return shlex.join(["vllm", "serve", *serve_arguments(configuration, model)])
 
 
-def docker_line(configuration: Configuration) -> str:
+def docker_line(configuration: Configuration, model: str | None = None) -> str:
     """Return the same in vLLM's own image, at the version that was measured if that is known."""
     options = (
         f"docker run --rm --gpus all --ipc=host -p {_PORT}:{_PORT} \\\n"
         '  -v "$HOME/.cache/huggingface:/root/.cache/huggingface" -e HF_TOKEN \\\n'
     )
-    command = shlex.join(["--model", *serve_arguments(configuration)])
+    command = shlex.join(["--model", *serve_arguments(configuration, model)])
     return f"{options}  {_image(configuration)} {command}"
 
 
 def _image(configuration: Configuration) -> str:
-    version = configuration.engine_version
-    return f"{CONTAINER}:v{version}" if version else f"{CONTAINER}:latest"
+    # A build's own part of the version ("+cu130") names no image.
+    version = (configuration.engine_version or "").partition("+")[0]
+    return f"{CONTAINER}:v{version}" if version[:1].isdecimal() else f"{CONTAINER}:latest"
 
 
-def kubernetes_manifest(configuration: Configuration, replicas: int = 1) -> str:
-    """Return a Deployment and its Service as YAML."""
+def kubernetes_manifest(
+    configuration: Configuration, replicas: int = 1, model: str | None = None
+) -> str:
+    """Return a Deployment and its Service as YAML: a pod for each replica.
+
+    Independent replicas that one server would hold become pods too, each of its own GPUs.
+    """
     import yaml
 
-    short = re.sub(r"[^a-z0-9]+", "-", configuration.model.rpartition("/")[2].lower())
+    configuration, held = _apart(configuration)
+    replicas *= held
+    arguments = serve_arguments(configuration, model)
+    short = re.sub(r"[^a-z0-9]+", "-", arguments[0].rpartition("/")[2].lower())
     name = f"vllm-{short.strip('-')}"[:63]
     labels = {"app": name}
     container = {
         "name": "vllm",
         "image": _image(configuration),
-        "args": ["--model", *serve_arguments(configuration)],
+        "args": ["--model", *arguments],
         "ports": [{"containerPort": _PORT}],
         "resources": {"limits": {"nvidia.com/gpu": configuration.n_gpus}},
         "readinessProbe": {"httpGet": {"path": "/health", "port": _PORT}},
@@ -69,6 +83,29 @@ def kubernetes_manifest(configuration: Configuration, replicas: int = 1) -> str:
         "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": _PORT}]},
     }
     return str(yaml.safe_dump_all([deployment, service], sort_keys=False))
+
+
+def _apart(configuration: Configuration) -> tuple[Configuration, int]:
+    """Return one replica of a data-parallel start, and how many; experts hold it together."""
+    replicas = parallel_sizes(configuration.n_gpus, configuration.knobs).data
+    if replicas == 1 or _may_share_experts(configuration.model):
+        return configuration, 1
+    fields = {name: getattr(configuration, name) for name in CONFIGURATION_FIELDS}
+    one = Configuration(**fields)
+    knobs = {k: v for k, v in configuration.knobs.items() if k != "data_parallel_size"}
+    return dataclasses.replace(
+        one,
+        n_gpus=configuration.n_gpus // replicas,
+        batch_size=-(-configuration.batch_size // replicas),
+        knobs=knobs,
+    ), replicas
+
+
+def _may_share_experts(model: str) -> bool:
+    try:
+        return bool(find_model(model).n_experts)
+    except AutotuneError:
+        return True
 
 
 def pipeline_program(configuration: Configuration, model: str | None = None) -> str:
@@ -100,18 +137,34 @@ def pipeline_program(configuration: Configuration, model: str | None = None) -> 
 
 
 def deployment_markdown(
-    configuration: Configuration, *, replicas: int = 1, model: str | None = None
+    configuration: Configuration,
+    *,
+    replicas: int = 1,
+    on_one_host: Configuration | None = None,
+    model: str | None = None,
+    published: str | None = None,
 ) -> str:
-    """Return every way to deploy a configuration, each under its name."""
+    """Return every way to deploy a configuration, each under its name.
+
+    Args:
+        replicas: How many pods serve it.
+        on_one_host: What one host starts, where that is more than one replica.
+        model: A directory to serve, which no container sees.
+        published: The name to serve, where the configuration carries another.
+    """
     if configuration.engine == "hf":
         return f"Python:\n\n{code(pipeline_program(configuration, model), 'python')}"
     if configuration.engine != "vllm":
         return f"Start {configuration.engine} with {configuration.batch_size} sequences in flight."
-    parts = [f"On the host:\n\n{code(serve_line(configuration, model), 'sh')}"]
+    start = configuration if on_one_host is None else on_one_host
+    parts = [f"On the host:\n\n{code(serve_line(start, model or published), 'sh')}"]
     if not configuration.gpu.startswith("CPU:") and model is None:
-        manifest = kubernetes_manifest(configuration, replicas)
+        manifest = kubernetes_manifest(configuration, replicas, published)
         parts += [
-            f"In a container:\n\n{code(docker_line(configuration), 'sh')}",
+            f"In a container:\n\n{code(docker_line(start, published), 'sh')}",
             f"On Kubernetes:\n\n{code(manifest, 'yaml')}",
         ]
+    length = shortened(configuration)
+    if length is not None:
+        parts.append(f"{inline(length.reason)}.")
     return "\n\n".join(parts)

@@ -1,10 +1,12 @@
 """A study as a document: what was asked, the best, why, the proof, how to deploy and repeat it."""
 
+import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autotune.catalog.recorded_models import MODEL_CONFIG
+from autotune.engines.vllm.deployed import deployed_knobs, measured_otherwise
 from autotune.runner.environment import snapshot
 from autotune.schema.record import RunRecord, short_name
 from autotune.schema.study_spec import SEARCH_SETTINGS
@@ -209,7 +211,10 @@ def _deploy(best: RunRecord) -> str:
     # A directory's model goes by the directory's name, one of the Hub by ORG/NAME.
     is_local = MODEL_CONFIG in best.environment and "/" not in best.model
     path = "PATH/TO/" + short_name(best.model) if is_local else None
-    return deployment_markdown(best, model=path)
+    deployed = dataclasses.replace(best.configuration, knobs=deployed_knobs(best))
+    otherwise = measured_otherwise(deployed, best)
+    ways = deployment_markdown(deployed, model=path)
+    return f"{ways}\n\n{inline(otherwise)}." if otherwise else ways
 
 
 def _repeat(study: str, records: Group) -> str:

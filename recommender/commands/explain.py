@@ -6,9 +6,9 @@ from autotune.schema.configuration import Configuration
 from autotune.store.location import store_directory
 from recommender.commands.context import open_context
 from recommender.recommendation.candidates import Candidate, configuration_of
-from recommender.recommendation.explanation import version_drift
 from recommender.recommendation.recommend import helpful_runs
 from recommender.recommendation.recommendation import Recommendation
+from recommender.recommendation.versions import version_drift
 from recommender.reports import ledger
 from recommender.reports.attribution import Explanation, account_for
 from recommender.surrogate.in_force import surrogate_directory

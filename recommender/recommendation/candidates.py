@@ -32,6 +32,7 @@ class Candidate:
         p_within_limits: Chance to meet the query's latency limits; 1 without any.
         energy_j_per_token: Of all GPUs of the replica; ``None`` where no power is known.
         cost_per_mtok: Dollars a million generated tokens; ``None`` without the GPU's price.
+        measured_otherwise: How the figures were, or would be, measured unlike ``command``.
     """
 
     engine: str
@@ -54,6 +55,7 @@ class Candidate:
     energy_j_per_token: float | None = None
     cost_per_mtok: float | None = None
     replicas: int = 1
+    measured_otherwise: str = field(default="", compare=False)
 
     @property
     def total_gpus(self) -> int:

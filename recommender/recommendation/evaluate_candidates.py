@@ -6,11 +6,12 @@ from typing import Final
 import numpy as np
 
 from autotune.catalog.gpus import find_gpu
+from autotune.engines.vllm.deployed import measured_otherwise
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from recommender.recommendation.candidates import Candidate, cell, may_be_same_format
 from recommender.recommendation.objectives import chance_measured, chance_within, dollars_per_mtok
-from recommender.recommendation.plans import command, on_hosts, replicas_held
+from recommender.recommendation.plans import as_measured, command, on_hosts, replicas_held
 from recommender.recommendation.query import Query
 from recommender.surrogate.energy import joules_per_token, metered_energy
 from recommender.surrogate.predictor import Prediction, Predictor
@@ -87,6 +88,7 @@ def _candidate(
     dollars = query.prices.get(configuration.gpu)
     n_gpus = configuration.n_gpus
     replicas, on_one_host = _replicas(configuration, query)
+    deployed = as_measured(configuration, run)
     return Candidate(
         engine=configuration.engine,
         n_gpus=n_gpus,
@@ -101,13 +103,14 @@ def _candidate(
         tpot_ms=tpot,
         memory_gb=prediction.memory_gb,
         status="predicted" if run is None else "measured",
-        command=command(configuration, on_one_host, query.model_path or query.published),
+        command=command(deployed, on_one_host, query.model_path or query.published),
         bottleneck=prediction.bottleneck,
         confidence="high" if run is not None else prediction.confidence,
         p_within_limits=chance,
         energy_j_per_token=energy,
         cost_per_mtok=None if dollars is None else dollars_per_mtok(dollars, n_gpus, throughput),
         replicas=replicas,
+        measured_otherwise=measured_otherwise(deployed, run),
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autotune.engines.knobs import engine_version
 from autotune.schema.record import RunRecord
 from autotune.schema.workload import describe_limits
 from recommender.decision.acquisition import INCUMBENT_MARGIN
@@ -12,6 +11,7 @@ from recommender.recommendation.migration import Migration
 from recommender.recommendation.plans import count_gpus, plan_in_words
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import describe, score
+from recommender.recommendation.versions import version_drift
 from recommender.surrogate.artifact import SurrogateMeta
 from recommender.surrogate.neighbours import learned_from
 
@@ -236,26 +236,3 @@ def place(candidate: Candidate) -> str:
     """Return GPUs and batch size in words."""
     gpus = "GPU" if candidate.n_gpus == 1 else "GPUs"
     return f"{candidate.n_gpus} {gpus} at batch size {candidate.batch_size}"
-
-
-def version_drift(known: Sequence[RunRecord], engine: str) -> str | None:
-    """Return a warning when own runs were measured with another version than counts now.
-
-    What counts is the version installed here; where the engine is not installed, the version of
-    the last run.
-    """
-    runs = [r for r in known if r.engine == engine and r.is_measured and r.engine_version]
-    if not runs:
-        return None
-    installed = engine_version(engine)
-    last = max(runs, key=lambda run: run.started_at or "")
-    now = installed or last.engine_version
-    other = sorted({r.engine_version or "" for r in runs} - {now or ""})
-    if not other:
-        return None
-    count = sum(r.engine_version != now for r in runs)
-    which = "is installed here" if installed else "is that of the last run"
-    return (
-        f"{count} of {len(runs)} known {engine} runs were measured with {', '.join(other)}, "
-        f"{now} {which}: speeds may have changed, so measure one of them again."
-    )

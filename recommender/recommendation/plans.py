@@ -1,10 +1,12 @@
 """Plans: how many replicas of a configuration the GPUs at hand hold, on which hosts, in words."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from autotune.catalog.gpus import GpuSpec, find_gpu
-from autotune.schema.configuration import Configuration
+from autotune.engines.vllm.deployed import deployed_knobs
+from autotune.schema.configuration import CONFIGURATION_FIELDS, Configuration
+from autotune.schema.record import RunRecord
 from autotune.views.deployment import serve_line
 from recommender.features.placement import replicas_of, start_of_replicas
 from recommender.recommendation.candidates import Candidate
@@ -39,16 +41,31 @@ def on_hosts(replicas: int, n_gpus: int, gpu: GpuSpec) -> list[OnHosts]:
     return [*places, OnHosts(1, rest)] if rest else places
 
 
+def as_measured(configuration: Configuration, run: RunRecord | None) -> Configuration:
+    """Return what deploys a configuration as a run of it was measured, where there is one."""
+    if run is None or configuration.engine != "vllm":
+        return configuration
+    fields: dict[str, Any] = {name: getattr(configuration, name) for name in CONFIGURATION_FIELDS}
+    measured = {"knobs": deployed_knobs(run), "engine_version": run.engine_version}
+    return Configuration(**(fields | measured))
+
+
+def one_server(configuration: Configuration, replicas: int) -> Configuration:
+    """Return the vLLM start of one host's replicas: of all, where they are independent.
+
+    vLLM would share a model's experts among them: there, the start is one replica's.
+    """
+    start = start_of_replicas(configuration, replicas)
+    return start if replicas_of(start) == replicas else configuration
+
+
 def command(configuration: Configuration, replicas: int = 1, model_path: str | None = None) -> str:
     """Return what to type (vLLM) or to write (HF) to deploy replicas on one host.
 
-    Independent replicas of vLLM are one server's; of a pipeline, and of a model whose experts vLLM
-    would share among them, the line is one replica's.
+    Independent replicas of vLLM are one server's; otherwise the line is one replica's.
     """
     if configuration.engine != "hf":
-        start = start_of_replicas(configuration, replicas)
-        is_one_server = replicas_of(start) == replicas
-        return serve_line(start if is_one_server else configuration, model_path)
+        return serve_line(one_server(configuration, replicas), model_path)
     model, n_gpus = model_path or configuration.model, configuration.n_gpus
     batch = f"(prompts, batch_size={configuration.batch_size})"
     if configuration.gpu.startswith("CPU:"):

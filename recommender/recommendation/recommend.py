@@ -16,11 +16,16 @@ from autotune.catalog.architecture.profile import ModelProfile
 from autotune.catalog.compatibility import check_lengths, check_quantization
 from autotune.catalog.gpus import GpuSpec, ambiguity, find_gpu
 from autotune.catalog.models import find_model
+from autotune.engines.vllm.model_length import shortened
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
 from recommender.decision.informative import most_informative
 from recommender.recommendation.alternatives import alternatives
-from recommender.recommendation.candidates import Candidate, enumerate_configurations
+from recommender.recommendation.candidates import (
+    Candidate,
+    configuration_of,
+    enumerate_configurations,
+)
 from recommender.recommendation.evaluate_candidates import evaluate_candidates
 from recommender.recommendation.explanation import Grounds, headline, reasons
 from recommender.recommendation.migration import Migration, incumbent, judge, serving_now, usual
@@ -29,6 +34,7 @@ from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import prefer_incumbent, rank, score
 from recommender.recommendation.recommendation import Recommendation
 from recommender.recommendation.refusals import check_choice_left, check_price
+from recommender.recommendation.versions import version_it_holds_for
 from recommender.surrogate.gaussian_process import one_blas_thread
 from recommender.surrogate.predictor import Predictor
 
@@ -77,7 +83,7 @@ def recommend(
     )
     why = reasons(grounds)
     created_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    asked = (query.target_gpu, query.source_gpu or "")
+    holds = version_it_holds_for(best.engine, query.model, gpu.name, known)
     return Recommendation(
         recommendation_id=_identify(query, gpu, best, created_at),
         created_at=created_at,
@@ -89,13 +95,25 @@ def recommend(
         baselines=usual(query, landscape),
         landscape=tuple(landscape),
         explanation=" ".join([f"{query.model} on {gpu.name}: {headline(best, query)}.", *why]),
-        remarks=tuple(text for name in asked if (text := ambiguity(name))),
+        remarks=(*_remarks(query, gpu, best), *([] if holds is None else [holds.remark])),
         n_known_runs=len(grounds.known),
         migration=moved,
         frontier=tuple(frontier(ranked, query.objective, query.top)),
         reasons=tuple(why),
         alternatives=tuple(further),
+        engine_version=None if holds is None else holds.version,
     )
+
+
+def _remarks(query: Query, gpu: GpuSpec, best: Candidate) -> list[str]:
+    """Return what a name was taken for, and why the line to deploy shortens sequences."""
+    asked = (query.target_gpu, query.source_gpu or "")
+    deployed = configuration_of(query, gpu.name, best.engine, best.n_gpus, best.batch_size)
+    length = shortened(deployed)
+    return [
+        *(text for name in asked if (text := ambiguity(name))),
+        *([] if length is None else [length.reason]),
+    ]
 
 
 def _served_now(

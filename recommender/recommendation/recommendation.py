@@ -28,6 +28,8 @@ class Recommendation(InNotebook):
             sentence and these after it.
         migration: Before and after, with a verdict; ``None`` without another GPU to come from, and
             where nothing runs on that.
+        engine_version: Of the engine that the figures of the best hold for; ``None`` where no run
+            is known and none is installed.
     """
 
     recommendation_id: str
@@ -46,6 +48,7 @@ class Recommendation(InNotebook):
     frontier: tuple[Candidate, ...] = ()
     reasons: tuple[str, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    engine_version: str | None = None
 
     def __repr__(self) -> str:
         best = self.best
@@ -63,6 +66,7 @@ class Recommendation(InNotebook):
             "schema": SCHEMA,
             "model": self.query.model,
             "engine": self.best.engine,
+            "engine_version": self.engine_version,
             "target_gpu": self.target_gpu,
             "workload": dataclasses.asdict(self.query.workload),
             "objective": self.query.objective,

@@ -1,6 +1,5 @@
 """A recommendation as a document: asked, answered, why, the proof, how to deploy and repeat it."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,20 +7,20 @@ from typing import Any
 from autotune.runner.environment import snapshot
 from autotune.schema.record import RunRecord, short_name
 from autotune.schema.workload import describe_limits
-from autotune.views.deployment import deployment_markdown
 from autotune.views.pages.document import Block, Document, code, inline, section, table
 from autotune.views.pages.html import markdown, render_fragment
 from autotune.views.study_report import environment_table
 from recommender.confirmation.result import Confirmation
 from recommender.features.roofline import BOTTLENECKS
-from recommender.recommendation.candidates import Candidate, configuration_of
+from recommender.recommendation.candidates import Candidate
 from recommender.recommendation.explanation import headline
 from recommender.recommendation.plans import plan_in_words
 from recommender.recommendation.query import recommend_line
 from recommender.recommendation.recommendation import Recommendation
 from recommender.reports import ledger
 from recommender.reports.attribution import Explanation
-from recommender.reports.charts import advice_figures, measured_cells, proof_figures
+from recommender.reports.charts import advice_figures, proof_figures
+from recommender.reports.deploying import deployment
 from recommender.reports.tracking import confirmation_table
 from recommender.surrogate.in_force import version_in_force
 
@@ -52,7 +51,7 @@ def advice_document(
         *section("The answer", landscape, _candidates(made), *_migration(made)),
         *section("Why", *_why(explanation), *figures),
         *section("Proof", *_proof(made, confirmed, known, with_tpe=with_tpe)),
-        *section("How to deploy it", _deploy(made, confirmed, known)),
+        *section("How to deploy it", deployment(made, confirmed, known)),
         *section("How to repeat it", _repeat(made)),
         *section("Environment", _environment(made, directory, known)),
     ]
@@ -215,25 +214,6 @@ def _proof(
         confirmation_table(confirmed),
         *proof_figures(made, confirmed, known, with_tpe=with_tpe),
     ]
-
-
-def _deploy(made: Recommendation, confirmed: Confirmed | None, known: Sequence[RunRecord]) -> str:
-    """Say how to deploy the winner, or what is recommended while there is none."""
-    winner = None if confirmed is None else confirmed["winner"]
-    chosen = made.best if winner is None else Candidate.from_dict(winner)
-    asked = configuration_of(
-        made.query, made.target_gpu, chosen.engine, chosen.n_gpus, chosen.batch_size
-    )
-    runs = measured_cells(made, known).values()
-    own = [r for r in runs if (r.engine, r.n_gpus, r.batch_size) == (
-        chosen.engine, chosen.n_gpus, chosen.batch_size)]  # fmt: skip
-    spread = f"{plan_in_words(chosen)}.\n\n" if chosen.replicas > 1 else ""
-    deployed = own[-1] if own else asked
-    if made.query.published is not None:
-        deployed = dataclasses.replace(deployed, model=made.query.published)
-    return spread + deployment_markdown(
-        deployed, replicas=chosen.replicas, model=made.query.model_path
-    )
 
 
 def _repeat(made: Recommendation) -> str:

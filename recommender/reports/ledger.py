@@ -125,6 +125,7 @@ def from_dict(data: Mapping[str, Any]) -> Recommendation:
         frontier=tuple(Candidate.from_dict(c) for c in data.get("frontier", ())),
         reasons=tuple(data.get("reasons", ())),
         alternatives=tuple(Alternative.from_dict(a) for a in data.get("alternatives", ())),
+        engine_version=data.get("engine_version"),
         migration=None if migration is None else Migration.from_dict(migration),
     )
 

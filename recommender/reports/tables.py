@@ -269,12 +269,12 @@ def confirmation_view(made: Confirmation) -> Group:
     return Group(table, Text(made.summary), Text(), *deploy, report)
 
 
-def _deploy_lines(candidate: Candidate, gpu: str) -> list[Text]:
-    """Return the line to deploy by, and how often it is started where once is not enough."""
-    often = how_often(candidate, gpu)
+def _deploy_lines(candidate: Candidate, gpu: str) -> list[Text | Padding]:
+    """Return the line to deploy by, how often it is started, and what was measured otherwise."""
+    beneath = (how_often(candidate, gpu), candidate.measured_otherwise)
     return [
         _command("Deploy: ", candidate.command, style="cyan"),
-        *([Text(f"         {often}", style="dim")] if often else []),
+        *(Padding(Text(text, style="dim"), (0, 0, 0, 9)) for text in beneath if text),
     ]
 
 

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.engines.base import EngineInfo, Load
 from autotune.engines.metrics import Pass
-from autotune.engines.vllm.arguments import engine_arguments, environment_defaults, flags
+from autotune.engines.vllm.arguments import (
+    SERVER_DEFAULTS,
+    engine_arguments,
+    environment_defaults,
+    flags,
+)
 from autotune.engines.vllm.server_process import HOST, ServerProcess, serving
 from autotune.engines.weights import Weights, find_weights, model_files
 from autotune.errors import TrialError
@@ -80,15 +85,11 @@ def create() -> VllmServer:
 def _server_arguments(
     config: EngineConfig, weights: Weights, max_batch_size: int, max_model_len: int
 ) -> dict[str, Any]:
-    """Return ``EngineArgs`` but for the model's files.
-
-    A model's own generation settings could shorten what is asked of it; vLLM's do not.
-    """
-    arguments: dict[str, Any] = {"generation_config": "vllm"}
-    arguments |= engine_arguments(
+    """Return ``EngineArgs`` but for the model's files."""
+    arguments = engine_arguments(
         config, weights, max_batch_size=max_batch_size, max_model_len=max_model_len
     )
-    return arguments | {"served_model_name": "autotune"}
+    return {**SERVER_DEFAULTS, **arguments, "served_model_name": "autotune"}
 
 
 def _environment(config: EngineConfig) -> dict[str, str]:

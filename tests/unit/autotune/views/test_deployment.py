@@ -1,6 +1,7 @@
 """How to serve a configuration: every form is read by what it is for."""
 
 import ast
+import json
 import shlex
 import subprocess
 import sys
@@ -59,25 +60,89 @@ def test_replicas_deploy_on_the_gpus_and_with_the_sequences_they_were_measured_w
         assert given["--" + name.replace("_", "-")] == str(value)
 
 
+REPLICAS = record(n_gpus=8, batch_size=512, gpu="L4", knobs={"data_parallel_size": 8})
+
+# Where vLLM's own parser of `vllm serve` lies, in 0.32 and in 0.26.
 PARSE = """
-import sys
-from vllm.engine.arg_utils import AsyncEngineArgs
+import json, sys
+try:
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+except ImportError:
+    from vllm.entrypoints.openai.cli_args import make_arg_parser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
-taken = AsyncEngineArgs.add_cli_args(FlexibleArgumentParser()).parse_args(sys.argv[1:])
-print(taken.tensor_parallel_size, taken.max_num_seqs, taken.enforce_eager,
-      taken.enable_prefix_caching, taken.kv_cache_dtype)
+parser = make_arg_parser(FlexibleArgumentParser())
+for line in json.loads(sys.argv[1]):
+    taken = parser.parse_args(line)
+    print(taken.model_tag, taken.tensor_parallel_size, taken.data_parallel_size,
+          taken.max_num_seqs, taken.enforce_eager, taken.enable_prefix_caching,
+          taken.kv_cache_dtype, taken.quantization, taken.max_model_len)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
-def test_vllm_takes_the_line_as_it_is() -> None:
-    arguments = ["--model", *shlex.split(serve_line(RUN))[2:]]
+def test_vllm_takes_the_lines_as_they_are() -> None:
+    runs = (RUN, REPLICAS, record(gpu="L4", batch_size=16, knobs={"kv_cache_dtype": "fp8"}))
+    lines = [shlex.split(serve_line(run))[2:] for run in runs]
     done = subprocess.run(
-        [sys.executable, "-c", PARSE, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", PARSE, json.dumps(lines)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "4 256 True False fp8"
+    llama = "meta-llama/Llama-3.1-8B"
+    assert done.stdout.splitlines()[-3:] == [
+        f"{llama} 4 1 256 True False fp8 fp8 None",
+        f"{llama} 1 8 64 False None auto None 26624",
+        f"{llama} 1 1 16 False None fp8 None 53248",
+    ]
+
+
+def test_every_form_says_formats_and_length() -> None:
+    knobs = {"kv_cache_dtype": "fp8", "gpu_memory_utilization": 0.7}
+    small = record(gpu="L4", quantization="fp8", knobs=knobs)
+    text = deployment_markdown(small)
+    for option in ("--quantization", "--kv-cache-dtype", "--max-model-len"):
+        assert text.count(option) == 3 + (option == "--max-model-len"), "once more for its reason"
+
+
+def test_replicas_of_one_server_are_pods_of_their_own_on_kubernetes() -> None:
+    for replicas in (1, 2):
+        deployment, _ = yaml.safe_load_all(kubernetes_manifest(REPLICAS, replicas=replicas))
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        assert deployment["spec"]["replicas"] == 8 * replicas
+        assert container["resources"]["limits"] == {"nvidia.com/gpu": 1}
+        assert "--data-parallel-size" not in container["args"]
+        assert container["args"][container["args"].index("--max-num-seqs") + 1] == "64"
+
+
+@pytest.mark.parametrize("model", ["mistralai/Mixtral-8x7B-v0.1", "nobody/knows-it"])
+def test_what_may_share_experts_stays_in_one_pod(model: str) -> None:
+    shared = record(model=model, n_gpus=8, knobs={"data_parallel_size": 2})
+    deployment, _ = yaml.safe_load_all(kubernetes_manifest(shared))
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    assert deployment["spec"]["replicas"] == 1
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": 8}
+    assert "--data-parallel-size" in container["args"]
+
+
+def test_the_host_starts_all_replicas_and_a_pod_one() -> None:
+    one = record(gpu="H100-80GB", batch_size=64)
+    four = record(gpu="H100-80GB", n_gpus=4, batch_size=256, knobs={"data_parallel_size": 4})
+    text = deployment_markdown(one, replicas=4, on_one_host=four, published="me/tuned")
+    assert text.count("--data-parallel-size 4") == 2, "on the host and in a container"
+    assert "replicas: 4" in text
+    assert text.count("me/tuned") == 3
+    assert "name: vllm-tuned" in text
+    assert one.model not in text
+
+
+@pytest.mark.parametrize(
+    ("version", "tag"), [("0.26.0+cu130", "v0.26.0"), (None, "latest"), ("unknown", "latest")]
+)
+def test_the_image_is_of_the_version(version: str | None, tag: str) -> None:
+    assert f"vllm/vllm-openai:{tag} " in docker_line(record(engine_version=version))
 
 
 def test_the_container_has_the_version_that_was_measured() -> None:

@@ -13,7 +13,7 @@ from recommender.commands.recommend import advise
 from recommender.recommendation.query import Query, recommend_line
 from recommender.recommendation.recommendation import Recommendation
 from recommender.reports import ledger
-from recommender.reports.document import _deploy
+from recommender.reports.deploying import deployment
 from tests.unit.autotune.catalog.test_model_files import lay_out
 from tests.unit.autotune.catalog.test_naming import SMALL
 
@@ -45,7 +45,7 @@ def test_a_fine_tune_is_deployed_by_its_name_and_advised_as_its_base(uri: str) -
     assert f"vllm serve {LLAMA}-Instruct " in made.best.command
     assert f"--model {LLAMA}-Instruct " in recommend_line(made.query)
     assert any(f"{LLAMA}-Instruct was taken for {LLAMA}" in text for text in made.remarks)
-    ways = _deploy(made, None, ())
+    ways = deployment(made, None, ())
     assert ways.count(f"{LLAMA}-Instruct") == 3
     assert f"{LLAMA} " not in ways
 

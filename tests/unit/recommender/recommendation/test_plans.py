@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from autotune.catalog.gpus import detect_cpu, find_gpu
 from recommender.recommendation.plans import (
     OnHosts,
+    as_measured,
     command,
     count_gpus,
     frontier,
@@ -87,6 +88,17 @@ def test_experts_are_not_shared_among_replicas() -> None:
     assert "--data-parallel-size" not in line
     plan = candidate(2, 8, 1000.0, replicas=4, command=line)
     assert how_often(plan, "H100").startswith("one server for each of the 4 replicas")
+
+
+def test_a_configuration_is_deployed_as_it_was_measured() -> None:
+    asked = record(gpu="H100-80GB", engine_version=None).configuration
+    run = record(source="autotune", gpu="H100-80GB", knobs={"block_size": 32})
+    assert as_measured(asked, None) == asked
+    deployed = as_measured(asked, run)
+    assert (dict(deployed.knobs), deployed.engine_version) == ({"block_size": 32}, "0.26.0")
+    line = command(deployed, 2)
+    assert "--block-size 32" in line
+    assert "--data-parallel-size 2" in line
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from typing import Any
 
 import pytest
@@ -132,7 +133,7 @@ def test_the_contract_has_its_keys() -> None:
     answer = recommend(query(), PREDICTOR).to_dict()
     assert {
         *("model", "engine", "target_gpu", "workload", "best", "candidates", "keep_source"),
-        *("explanation", "recommendation_id", "schema", "frontier", "reasons"),
+        *("explanation", "recommendation_id", "schema", "frontier", "reasons", "engine_version"),
     } <= set(answer)
     assert answer["schema"] == 2
     assert {
@@ -148,6 +149,32 @@ def test_what_was_measured_on_the_target_stands() -> None:
     made = recommend(query(), PREDICTOR, known)
     assert (made.best.n_gpus, made.best.batch_size, made.best.status) == (2, 64, "measured")
     assert made.best.output_throughput == 123456.0
+    assert made.engine_version == "0.26.0"
+    assert "It holds for vllm 0.26.0, with which known runs were measured" in made.remarks
+
+
+def test_a_small_gpu_s_line_shortens_sequences_and_says_why() -> None:
+    made = recommend(query(target_gpu="L4", max_gpus=1), PREDICTOR)
+    found = re.search(r"--max-model-len (\d+)$", made.best.command)
+    assert found is not None
+    assert 8_000 < int(found[1]) < 32_000
+    assert sum(remark.startswith(f"{found[0]}: a sequence") for remark in made.remarks) == 1
+    large = recommend(query(), PREDICTOR)
+    assert not [text for text in (large.best.command, *large.remarks) if "--max-model-len" in text]
+
+
+def test_what_is_deployed_is_what_was_measured_and_the_rest_is_said() -> None:
+    known = [
+        record(
+            source="autotune", gpu="H100-80GB", batch_size=64, output_throughput=123456.0,
+            knobs={"kv_cache_dtype": "fp8"},
+        )
+    ]  # fmt: skip
+    made = recommend(query(), PREDICTOR, known)
+    assert made.best.command.endswith("--kv-cache-dtype fp8 --data-parallel-size 8")
+    assert made.best.measured_otherwise.startswith("Measured without prefix caching")
+    other = next(c for c in made.landscape if c.status == "predicted")
+    assert other.measured_otherwise.startswith("Predicted as it would be measured: without prefix")
 
 
 def test_a_suspect_run_does_not_count_as_measured() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from autotune.schema.record import RunRecord
-from recommender.recommendation import explanation as drift
+from recommender.recommendation import versions as drift
 from tests.support.records import record
 
 
@@ -43,3 +43,37 @@ def test_without_an_engine_the_last_run_counts(installed: dict[str, str | None])
 )
 def test_one_version_is_no_drift(installed: dict[str, str | None], known: list[RunRecord]) -> None:
     assert drift.version_drift(known, "vllm") is None
+
+
+LLAMA = "meta-llama/Llama-3.1-8B"
+
+
+def holds(known: list[RunRecord], engine: str = "vllm") -> tuple[str | None, str]:
+    found = drift.version_it_holds_for(engine, LLAMA, "H200", known)
+    return (None, "") if found is None else found
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_nearest_runs_version_is_the_answer_s() -> None:
+    other = run("0.30.0", 9, model="Qwen/Qwen3-8B")
+    elsewhere = run("0.29.0", 8, gpu="A100-80GB")
+    there = [run("0.27.0", 2), run("0.28.0", 3), run("0.26.0", 1)]
+    assert holds([other, elsewhere, *there])[0] == "0.28.0"
+    assert holds([other, elsewhere])[0] == "0.29.0"
+    version, remark = holds([other])
+    assert version == "0.30.0"
+    assert remark == "It holds for vllm 0.30.0, with which runs of other models were measured"
+
+
+def test_what_says_nothing_does_not_count(installed: dict[str, str | None]) -> None:
+    installed["vllm"] = "0.31.0"
+    silent = [run(None, 1), run("0.28.0", 1, suspect=True), run("5.17.0", 1, engine="hf")]
+    version, remark = holds(silent)
+    assert version == "0.26.0"
+    assert "no run that names a version is known" in remark
+
+
+def test_a_pipeline_s_version_is_the_installed_one(installed: dict[str, str | None]) -> None:
+    assert holds([], "hf") == (None, "")
+    installed["hf"] = "5.17.0"
+    assert holds([], "hf")[0] == "5.17.0"
