@@ -26,6 +26,8 @@ def recommend(
     max_batch_size: int = 1024,
     input_len: int = 512,
     output_len: int = 128,
+    from_metrics: Sequence[Path | str] | Path | str = (),
+    scrape_seconds: float | None = None,
     dtype: str = "auto",
     quantization: str | None = None,
     objective: str = "throughput",
@@ -43,6 +45,9 @@ def recommend(
     Args:
         model: A model's name, or a directory with a config.json.
         like: Model whose architecture it has, where only its name is known.
+        from_metrics: Two scrapes of a vLLM server's /metrics, or its address alone: what it serves
+            has the lengths then, and they replace ``input_len`` and ``output_len``.
+        scrape_seconds: Time between the two; ``None`` as on the command line.
         prices: GPU -> dollars an hour of one of them; they win over ``price_file``'s.
         log: Log to MLflow at once.
 
@@ -70,7 +75,13 @@ def recommend(
         tolerance=tolerance,
         top=top,
     )
-    return advise(query, tracking_uri or default_uri(), log=log)
+    served = None
+    if from_metrics:
+        from autotune.importers.scrapes.take import read_load
+
+        places = [from_metrics] if isinstance(from_metrics, Path | str) else from_metrics
+        served = read_load([str(place) for place in places], scrape_seconds)
+    return advise(query, tracking_uri or default_uri(), log=log, served=served)
 
 
 def confirm(

@@ -19,6 +19,7 @@ from autotune.cli.options import (
     tracking_uri_option,
     with_options,
 )
+from autotune.cli.served import FROM_METRICS_OPTIONS, served_load
 from autotune.cli.terminal import echo_json, echo_remarks, hint, show, terminable
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ _RECOMMEND_OPTIONS = (
     click.option(
         "--output-len", type=int, default=128, show_default=True, help="Generated tokens."
     ),
+    *FROM_METRICS_OPTIONS,
     click.option(
         "--dtype", default="auto", show_default=True, help="auto, float32, float16, bfloat16."
     ),
@@ -137,6 +139,8 @@ def recommend(
     log: bool,
     tracking_uri: str,
     as_json: bool,
+    from_metrics: Sequence[str],
+    scrape_seconds: float | None,
     **options: Any,
 ) -> None:
     """Recommend the batch size and GPU count for a model on a GPU.
@@ -147,7 +151,8 @@ def recommend(
     """
     from recommender.commands.recommend import advise
 
-    made = advise(_query(**options), tracking_uri, log=log)
+    query, served = _query(**options), served_load(from_metrics, scrape_seconds)
+    made = advise(query, tracking_uri, log=log, served=served)
     answer = made.to_dict()
     if not as_json:
         from recommender.commands.context import has_store

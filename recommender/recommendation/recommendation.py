@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from autotune.schema.served_load import ServedLoad
 from autotune.views.pages.document import InNotebook
 from recommender.recommendation.candidates import Candidate
 from recommender.recommendation.migration import Migration
@@ -26,6 +27,7 @@ class Recommendation(InNotebook):
             sentence and these after it.
         migration: Before and after, with a verdict; ``None`` without another GPU to come from, and
             where nothing runs on that.
+        served_load: What a server's metrics showed; its lengths are the workload's.
     """
 
     recommendation_id: str
@@ -43,6 +45,7 @@ class Recommendation(InNotebook):
     migration: Migration | None = None
     frontier: tuple[Candidate, ...] = ()
     reasons: tuple[str, ...] = ()
+    served_load: ServedLoad | None = None
 
     def __repr__(self) -> str:
         best = self.best
@@ -61,6 +64,7 @@ class Recommendation(InNotebook):
             "engine": self.best.engine,
             "target_gpu": self.target_gpu,
             "workload": dataclasses.asdict(self.query.workload),
+            "served_load": None if self.served_load is None else self.served_load.to_dict(),
             "objective": self.query.objective,
             "best": self.best.to_dict(),
             "deployment": {

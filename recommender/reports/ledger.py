@@ -18,6 +18,7 @@ from autotune.errors import InvalidConfigError
 from autotune.files import write_atomically
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
+from autotune.schema.served_load import ServedLoad
 from autotune.schema.workload import Slo, Workload
 from recommender.recommendation.candidates import (
     Candidate,
@@ -108,6 +109,7 @@ def from_dict(data: Mapping[str, Any]) -> Recommendation:
     query["slo"] = Slo(**query.get("slo", {}))
     query.setdefault("keeps_what_was_measured", False)
     keep, migration = data["keep_source"], data.get("migration")
+    served = data.get("served_load")
     return Recommendation(
         recommendation_id=data["recommendation_id"],
         created_at=data["created_at"],
@@ -124,6 +126,7 @@ def from_dict(data: Mapping[str, Any]) -> Recommendation:
         frontier=tuple(Candidate.from_dict(c) for c in data.get("frontier", ())),
         reasons=tuple(data.get("reasons", ())),
         migration=None if migration is None else Migration.from_dict(migration),
+        served_load=None if served is None else ServedLoad.from_dict(served),
     )
 
 
