@@ -108,20 +108,7 @@ class ServedLoad:
 
 def describe_load(load: ServedLoad) -> list[str]:
     """Return what a person should know of it, a sentence each."""
-    engines = "1 engine" if load.n_engines == 1 else f"{load.n_engines} engines"
-    times = {"TTFT": load.mean_ttft_ms, "TPOT": load.mean_tpot_ms}
-    latency = "".join(f", mean {k} {v:,.3g} ms" for k, v in times.items() if v is not None)
-    speed = (
-        "" if load.output_throughput is None else f"{load.output_throughput:,.3g} generated tok/s, "
-    )
-    texts = [
-        f"Lengths are those of {_requests(load.n_requests)} that ended within {load.window_s:,.3g} "
-        f"s ({_BY[load.window_by]}) at {load.origin}: {load.input_len:,.1f} prompt and "
-        f"{load.output_len:,.1f} generated tokens on average",
-        f"Served now by {engines} of {load.served_model}: {speed}"
-        f"{load.request_throughput:,.3g} requests/s{_in_flight(load)}{latency}; its metrics do not "
-        "say on which GPUs or at which batch size, so nothing is corrected by it",
-    ]
+    texts = [_lengths(load), _performance(load)]
     if load.prefix_hit_rate is not None and load.prefix_hit_rate >= _WORTH_SAYING:
         texts.append(
             f"Its prefix cache held {load.prefix_hit_rate:.0%} of the prompt tokens; the answer "
@@ -141,8 +128,28 @@ _WORTH_SAYING: Final = 0.01
 _AS_WISHED: Final = ("stop", "length")
 
 
-def _in_flight(load: ServedLoad) -> str:
-    return "" if load.in_flight is None else f", {load.in_flight:,.3g} in flight on average"
+def _lengths(load: ServedLoad) -> str:
+    return (
+        f"Lengths are those of {_requests(load.n_requests)} that ended within "
+        f"{_figure(load.window_s)} s ({_BY[load.window_by]}) at {load.origin}: "
+        f"{load.input_len:,.1f} prompt and {load.output_len:,.1f} generated tokens on average"
+    )
+
+
+def _performance(load: ServedLoad) -> str:
+    parts = (
+        (load.output_throughput, "{} generated tok/s"),
+        (load.request_throughput, "{} requests/s"),
+        (load.in_flight, "{} in flight on average"),
+        (load.mean_ttft_ms, "mean TTFT {} ms"),
+        (load.mean_tpot_ms, "mean TPOT {} ms"),
+    )
+    known = [words.format(_figure(value)) for value, words in parts if value is not None]
+    engines = "1 engine" if load.n_engines == 1 else f"{load.n_engines} engines"
+    return (
+        f"Served now by {engines} of {load.served_model}: {', '.join(known)}; its metrics do not "
+        "say on which GPUs or at which batch size, so nothing is corrected by it"
+    )
 
 
 def _strain(load: ServedLoad) -> str:
@@ -152,6 +159,11 @@ def _strain(load: ServedLoad) -> str:
     if load.preemptions:
         parts.append(f"running requests were sent back to the queue {load.preemptions:,} times")
     return " and ".join(parts)
+
+
+def _figure(value: float) -> str:
+    """Return three digits of it, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _requests(n: int) -> str:
