@@ -27,6 +27,8 @@ def recommend(
     max_replicas: int | None = None,
     input_len: int = 512,
     output_len: int = 128,
+    from_metrics: Sequence[Path | str] | Path | str = (),
+    scrape_seconds: float | None = None,
     dtype: str = "auto",
     quantization: str | None = None,
     kv_cache_dtype: str = "auto",
@@ -46,6 +48,9 @@ def recommend(
         model: A model's name, or a directory with a config.json.
         like: Model whose architecture it has, where only its name is known.
         max_replicas: Most replicas; ``None`` for as many as ``max_gpus`` hold.
+        from_metrics: Two scrapes of a vLLM server's /metrics, or its address alone: what it serves
+            has the lengths then, and they replace ``input_len`` and ``output_len``.
+        scrape_seconds: Time between the two; ``None`` as on the command line.
         prices: GPU -> dollars an hour of one of them; they win over ``price_file``'s.
         log: Log to MLflow at once.
 
@@ -75,7 +80,13 @@ def recommend(
         tolerance=tolerance,
         top=top,
     )
-    return advise(query, tracking_uri or default_uri(), log=log)
+    served = None
+    if from_metrics:
+        from autotune.importers.scrapes.take import read_load
+
+        places = [from_metrics] if isinstance(from_metrics, Path | str) else from_metrics
+        served = read_load([str(place) for place in places], scrape_seconds)
+    return advise(query, tracking_uri or default_uri(), log=log, served=served)
 
 
 def confirm(

@@ -19,9 +19,11 @@ from autotune.cli.options import (
     tracking_uri_option,
     with_options,
 )
+from autotune.cli.served import FROM_METRICS_OPTIONS, served_load
 from autotune.cli.terminal import echo_json, echo_remarks, hint, show, terminable
 
 if TYPE_CHECKING:
+    from autotune.schema.served_load import ServedLoad
     from recommender.recommendation.query import Query
 
 _RECOMMEND_OPTIONS = (
@@ -51,6 +53,7 @@ _RECOMMEND_OPTIONS = (
     click.option(
         "--output-len", type=int, default=128, show_default=True, help="Generated tokens."
     ),
+    *FROM_METRICS_OPTIONS,
     click.option(
         "--dtype", default="auto", show_default=True, help="auto, float32, float16, bfloat16."
     ),
@@ -145,6 +148,8 @@ def recommend(
     log: bool,
     tracking_uri: str,
     as_json: bool,
+    from_metrics: Sequence[str],
+    scrape_seconds: float | None,
     **options: Any,
 ) -> None:
     """Recommend the batch size and GPU count for a model on a GPU.
@@ -155,12 +160,14 @@ def recommend(
     """
     from recommender.commands.recommend import advise
 
+    served = served_load(from_metrics, scrape_seconds)
     first, *others = _targets(options["target_gpu"])
     query = _query(**{**options, "target_gpu": first})
     if others:
-        _compare(query, [first, *others], tracking_uri, confirm_runs, log=log, as_json=as_json)
+        targets = [first, *others]
+        _compare(query, targets, tracking_uri, confirm_runs, served, log=log, as_json=as_json)
         return
-    made = advise(query, tracking_uri, log=log)
+    made = advise(query, tracking_uri, log=log, served=served)
     answer = made.to_dict()
     if not as_json:
         from recommender.commands.context import has_store
@@ -186,6 +193,7 @@ def _compare(
     targets: Sequence[str],
     tracking_uri: str,
     confirm_runs: int,
+    served: "ServedLoad | None",
     *,
     log: bool,
     as_json: bool,
@@ -197,7 +205,7 @@ def _compare(
         raise click.UsageError(
             "--confirm runs on one target: ask for it alone, or `autotune confirm` one of the ids"
         )
-    made = compare(query, targets, tracking_uri, log=log)
+    made = compare(query, targets, tracking_uri, log=log, served=served)
     if as_json:
         echo_json(made.to_dict())
     else:

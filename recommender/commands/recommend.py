@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from autotune.catalog.gpus import find_gpu
 from autotune.catalog.models import is_model_directory
 from autotune.errors import LimitsNotMetError, NothingFitsError
+from autotune.schema.served_load import ServedLoad, describe_load
+from autotune.schema.workload import Workload
 from recommender.commands.context import Context, open_context
 from recommender.recommendation.comparison import Comparison, Refusal
 from recommender.recommendation.query import Query
@@ -15,12 +17,15 @@ from recommender.reports import ledger
 from recommender.reports.tracking import log_pending
 
 
-def advise(query: Query, tracking_uri: str, *, log: bool = False) -> Recommendation:
+def advise(
+    query: Query, tracking_uri: str, *, log: bool = False, served: ServedLoad | None = None
+) -> Recommendation:
     """Recommend and journal the recommendation; MLflow is opened only for ``log``.
 
     Args:
         query: Its model may be a name or an alias of the catalogue, a directory with a config.json,
             a name that records of the store carry, or whatever ``naming`` finds.
+        served: What is served now; its lengths are the query's then.
 
     Raises:
         UsageError: For an unknown model or GPU, and an objective that lacks what it needs.
@@ -28,13 +33,18 @@ def advise(query: Query, tracking_uri: str, *, log: bool = False) -> Recommendat
         LimitsNotMetError: When none that fits is expected to meet the limits.
     """
     context = open_context(query.model, tracking_uri, query.like)
-    made = _answer(_as_named(query, context), context)
+    made = _answer(_as_named(query, context, served), context, served)
     _keep([made], context, tracking_uri, log=log)
     return made
 
 
 def compare(
-    query: Query, targets: Sequence[str], tracking_uri: str, *, log: bool = False
+    query: Query,
+    targets: Sequence[str],
+    tracking_uri: str,
+    *,
+    log: bool = False,
+    served: ServedLoad | None = None,
 ) -> Comparison:
     """Recommend for several targets, as ``advise`` does for the query's.
 
@@ -49,11 +59,11 @@ def compare(
     """
     names = list(dict.fromkeys(find_gpu(name).name for name in targets))
     context = open_context(query.model, tracking_uri, query.like)
-    query = _as_named(query, context)
+    query = _as_named(query, context, served)
     answers, refusals, last = [], [], None
     for name, gpu in zip(names, _as_asked(targets, names), strict=True):
         try:
-            answers.append(_answer(dataclasses.replace(query, target_gpu=gpu), context))
+            answers.append(_answer(dataclasses.replace(query, target_gpu=gpu), context, served))
         except (NothingFitsError, LimitsNotMetError) as error:
             refusals.append(Refusal(target_gpu=name, reason=str(error)))
             last = error
@@ -71,7 +81,7 @@ def _as_asked(targets: Sequence[str], names: Sequence[str]) -> list[str]:
     return [asked[name] for name in names]
 
 
-def _as_named(query: Query, context: Context) -> Query:
+def _as_named(query: Query, context: Context, served: ServedLoad | None) -> Query:
     """Return the query with its model under the name that records carry."""
     is_local = is_model_directory(query.model)
     is_other = context.published != context.model
@@ -80,13 +90,16 @@ def _as_named(query: Query, context: Context) -> Query:
         model=context.model,
         model_path=context.published if is_local else None,
         published=context.published if is_other and not is_local else None,
+        workload=query.workload if served is None else _as_long(query.workload, served),
     )
 
 
-def _answer(query: Query, context: Context) -> Recommendation:
+def _answer(query: Query, context: Context, served: ServedLoad | None) -> Recommendation:
     known = context.evidence(find_gpu(query.target_gpu).name, query.engines)
     made = recommend(query, context.predictor, known)
-    return dataclasses.replace(made, remarks=(*made.remarks, *context.remarks))
+    of_load = () if served is None else describe_load(served)
+    remarks = (*made.remarks, *context.remarks, *of_load)
+    return dataclasses.replace(made, remarks=remarks, served_load=served)
 
 
 def _keep(
@@ -98,3 +111,9 @@ def _keep(
         from autotune.store.tracking.store import Store
 
         log_pending(Store(tracking_uri))
+
+
+def _as_long(asked: Workload, served: ServedLoad) -> Workload:
+    """Return the workload with the lengths of what is served; the rest is as it was asked."""
+    seen = served.workload()
+    return dataclasses.replace(asked, input_len=seen.input_len, output_len=seen.output_len)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from autotune.schema.served_load import ServedLoad
 from autotune.views.pages.document import InNotebook
 from recommender.recommendation.alternatives import Alternative
 from recommender.recommendation.candidates import Candidate
@@ -30,6 +31,7 @@ class Recommendation(InNotebook):
             where nothing runs on that.
         engine_version: Of the engine that the figures of the best hold for; ``None`` where no run
             is known and none is installed.
+        served_load: What a server's metrics showed; its lengths are the workload's.
     """
 
     recommendation_id: str
@@ -49,6 +51,7 @@ class Recommendation(InNotebook):
     reasons: tuple[str, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     engine_version: str | None = None
+    served_load: ServedLoad | None = None
 
     def __repr__(self) -> str:
         best = self.best
@@ -69,6 +72,7 @@ class Recommendation(InNotebook):
             "engine_version": self.engine_version,
             "target_gpu": self.target_gpu,
             "workload": dataclasses.asdict(self.query.workload),
+            "served_load": None if self.served_load is None else self.served_load.to_dict(),
             "objective": self.query.objective,
             "best": self.best.to_dict(),
             "deployment": {

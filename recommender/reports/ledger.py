@@ -18,6 +18,7 @@ from autotune.errors import InvalidConfigError
 from autotune.files import write_atomically
 from autotune.schema.configuration import Configuration
 from autotune.schema.record import RunRecord
+from autotune.schema.served_load import ServedLoad
 from autotune.schema.workload import Slo, Workload
 from recommender.recommendation.alternatives import Alternative
 from recommender.recommendation.candidates import (
@@ -109,6 +110,7 @@ def from_dict(data: Mapping[str, Any]) -> Recommendation:
     query["slo"] = Slo(**query.get("slo", {}))
     query.setdefault("keeps_what_was_measured", False)
     keep, migration = data["keep_source"], data.get("migration")
+    served = data.get("served_load")
     return Recommendation(
         recommendation_id=data["recommendation_id"],
         created_at=data["created_at"],
@@ -127,6 +129,7 @@ def from_dict(data: Mapping[str, Any]) -> Recommendation:
         alternatives=tuple(Alternative.from_dict(a) for a in data.get("alternatives", ())),
         engine_version=data.get("engine_version"),
         migration=None if migration is None else Migration.from_dict(migration),
+        served_load=None if served is None else ServedLoad.from_dict(served),
     )
 
 

@@ -13,10 +13,12 @@ from autotune.catalog.naming import identify_model
 from autotune.cli.options import read_settings
 from autotune.engines.prompts.files import read_prompts
 from autotune.importers.run import read_file, screened, set_rejected_aside
+from autotune.importers.scrapes.take import read_load
 from autotune.runner.worker_process import GarbledEventError, parse_event
 from autotune.schema.codec import to_json_line
 from autotune.schema.engine_config import EngineConfig
 from autotune.schema.loading import study_from_dict, study_from_options
+from autotune.schema.served_load import ServedLoad, describe_load
 from autotune.schema.study_spec import parse_incumbent
 from autotune.schema.validation import parse_counts
 from autotune.store.cache import RecordCache
@@ -28,6 +30,7 @@ from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.contract.importer_cases import CASES, Case
 from tests.support.gpu_files import gpu_toml
 from tests.support.records import record
+from tests.support.scrapes import Request, scrape
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,16 @@ def _gpus(data: bytes, folder: Path) -> None:
     path = folder / "input.toml"
     path.write_bytes(data)
     read_gpu_file(path)
+
+
+def _scrape(data: bytes, folder: Path) -> None:
+    paths = folder / "earlier", folder / "later"
+    paths[0].write_bytes(_SCRAPES[0])
+    paths[1].write_bytes(data)
+    load = read_load([str(path) for path in paths], 10.0)
+    assert ServedLoad.from_dict(load.to_dict()) == load
+    load.workload()
+    describe_load(load)
 
 
 def _prices(data: bytes, folder: Path) -> None:
@@ -162,6 +175,12 @@ def _importer(case: Case) -> Target:
 
 
 _RUNS = "".join(to_json_line(record(batch_size=k)) + "\n" for k in (1, 2)).encode()
+_SCRAPES = [
+    "\n".join(
+        line for line in scrape(ended).splitlines() if "request_" in line or "gen" in line
+    ).encode()
+    for ended in ([], [Request()] * 3)
+]
 _STUDY = b"""model: meta-llama/Llama-3.1-8B
 engines: [vllm, hf]
 n_gpus: [1, 2]
@@ -218,6 +237,7 @@ TARGETS: Mapping[str, Target] = {
     "journal": Target(_journal, [_RUNS]),
     "study": Target(_study, [_STUDY, _LAMPS, b"model: gpt2\n"]),
     "GPUs": Target(_gpus, [gpu_toml().encode(), gpu_toml(short_names=True).encode()]),
+    "scrapes": Target(_scrape, [_SCRAPES[1]]),
     "prices": Target(_prices, [b"H100: 2.9\nA100: 1.8\n", b'{"H100": 3}']),
     "config.json": Target(_model, _CONFIGS),
     "prompts": Target(_prompts, [b'{"prompt": "def f(", "output_len": 3}\n' * 2]),

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from autotune.engines.knobs import engine_version
 from autotune.errors import TrialError
+from autotune.importers.scrapes.take import read_load
 from autotune.processes import members
 from autotune.runner.session import EngineSession
 from autotune.schema.engine_config import EngineConfig
@@ -89,9 +90,14 @@ def test_a_started_server_tells_all_about_itself(session: EngineSession) -> None
     assert all(isinstance(value, str) and value for value in started.settings.values())
 
 
+def port_of(group: int) -> int:
+    """Return the port that a session's server was told to listen on."""
+    server = next(line for line in command_lines(group) if "api_server" in line)
+    return int(server.split("--port=")[1].split()[0])
+
+
 def test_it_listens_on_the_loopback_interface_alone(session: EngineSession) -> None:
-    server = next(line for line in command_lines(session.pid) if "api_server" in line)
-    port = int(server.split("--port=")[1].split()[0])
+    port = port_of(session.pid)
     addresses = listening(session.pid)
     assert addresses[f"{port:04X}"] == "0100007F"
     assert set(addresses.values()) == {"0100007F"}
@@ -134,6 +140,33 @@ def test_lengths_may_vary_from_request_to_request(session: EngineSession) -> Non
         length_spread=0.5,
     )
     assert session.measure(batch_size=4, workload=workload, policy=ONCE)["repeats"] == 1
+
+
+def test_its_metrics_tell_the_load_that_it_served(session: EngineSession) -> None:
+    passes: list[Mapping[str, Any]] = []
+
+    def put_load(_: float) -> None:
+        session.measure(batch_size=2, workload=SERVING, policy=ONCE, on_pass=passes.append)
+
+    began = time.monotonic()
+    seen = read_load([f"http://127.0.0.1:{port_of(session.pid)}"], wait=put_load)
+    assert 0 < seen.window_s <= time.monotonic() - began
+    n = len(passes) * SERVING.n_requests(2)
+    assert len(passes) >= 1
+    assert (seen.n_engines, seen.n_requests) == (1, n)
+    assert sum(seen.finished.values()) == seen.finished["length"] == n
+    assert (seen.input_len, seen.output_len) == (SERVING.input_len, SERVING.output_len)
+    assert seen.output_throughput == pytest.approx(n * SERVING.output_len / seen.window_s)
+    assert seen.total_throughput == pytest.approx(n * SERVING.max_len / seen.window_s)
+    ttft_ms, tpot_ms, e2el_ms = seen.mean_ttft_ms, seen.mean_tpot_ms, seen.mean_e2el_ms
+    assert ttft_ms is not None
+    assert tpot_ms is not None
+    assert e2el_ms is not None
+    assert 0 < ttft_ms < e2el_ms
+    assert 0 < tpot_ms * (SERVING.output_len - 1) < e2el_ms
+    assert seen.in_flight is not None
+    assert 0 < seen.in_flight <= 2
+    assert (seen.running, seen.waiting, seen.preemptions) == (0, 0, 0)
 
 
 def kill_engine(group: int) -> None:

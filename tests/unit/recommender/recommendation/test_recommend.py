@@ -167,11 +167,11 @@ def test_what_is_deployed_is_what_was_measured_and_the_rest_is_said() -> None:
     known = [
         record(
             source="autotune", gpu="H100-80GB", batch_size=64, output_throughput=123456.0,
-            knobs={"kv_cache_dtype": "fp8"},
+            knobs={"block_size": 32},
         )
     ]  # fmt: skip
     made = recommend(query(), PREDICTOR, known)
-    assert made.best.command.endswith("--kv-cache-dtype fp8 --data-parallel-size 8")
+    assert made.best.command.endswith("--block-size 32 --data-parallel-size 8")
     assert made.best.measured_otherwise.startswith("Measured without prefix caching")
     other = next(c for c in made.landscape if c.status == "predicted")
     assert other.measured_otherwise.startswith("Predicted as it would be measured: without prefix")
