@@ -171,7 +171,7 @@ def recommend(
     answer = made.to_dict()
     if not as_json:
         from recommender.commands.context import has_store
-        from recommender.reports.tables import recommendation_view
+        from recommender.reports.answer_tables import recommendation_view
 
         show(recommendation_view(made))
         hint(is_first=not has_store(tracking_uri))
@@ -199,7 +199,7 @@ def _compare(
     as_json: bool,
 ) -> None:
     from recommender.commands.recommend import compare
-    from recommender.reports.tables import comparison_view
+    from recommender.reports.answer_tables import comparison_view
 
     if confirm_runs:
         raise click.UsageError(

@@ -65,3 +65,8 @@ def outcome(record: RunRecord) -> str:
         return f"{record.status.replace('_', ' ')}: {first[:_LONGEST_NOTE]}"
     spread = "" if record.throughput_ci95 is None else f" ±{record.throughput_ci95:.1%}"
     return f"{record.output_throughput:.1f} tok/s{spread}"
+
+
+def number(value: float | None, digits: int) -> str:
+    """Return a number with so many decimals, or a dash where there is none."""
+    return "-" if value is None else f"{value:,.{digits}f}"

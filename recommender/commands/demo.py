@@ -16,7 +16,8 @@ from recommender.commands.recommend import advise
 from recommender.commands.train import train_and_register
 from recommender.confirmation.result import Confirmation
 from recommender.recommendation.query import Query
-from recommender.reports.tables import confirmation_view, recommendation_view
+from recommender.reports.answer_tables import recommendation_view
+from recommender.reports.tables import confirmation_view
 
 NAME = "autotune-demo-llama"
 WORKLOAD = Workload(input_len=64, output_len=32)

@@ -10,6 +10,7 @@ from autotune.schema.workload import describe_limits
 from autotune.views.pages.document import Block, Document, code, inline, section, table
 from autotune.views.pages.html import markdown, render_fragment
 from autotune.views.study_report import environment_table
+from autotune.views.wording import number
 from recommender.confirmation.result import Confirmation
 from recommender.features.roofline import BOTTLENECKS
 from recommender.recommendation.candidates import Candidate
@@ -144,19 +145,15 @@ def _cells(c: Candidate) -> tuple[str, ...]:
         f"{c.total_output_throughput:,.0f}",
         f"{c.total_low:,.0f} - {c.total_high:,.0f}",
         f"{c.output_throughput_per_gpu:,.0f}",
-        _number(c.tok_s_per_user, 0),
-        _number(c.ttft_ms, 0),
-        _number(c.tpot_ms, 1),
+        number(c.tok_s_per_user, 0),
+        number(c.ttft_ms, 0),
+        number(c.tpot_ms, 1),
         f"{c.memory_gb:.1f}",
-        _number(joules, 0),
-        _number(c.cost_per_mtok, 3),
+        number(joules, 0),
+        number(c.cost_per_mtok, 3),
         "yes" if c.can_run else "no",
         c.status,
     )
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def _migration(made: Recommendation) -> list[str]:

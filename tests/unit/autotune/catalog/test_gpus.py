@@ -246,7 +246,7 @@ def test_a_slice_is_a_part_of_its_gpu(spec: GpuSpec) -> None:
     assert (spec.fp8_tflops is None) == (whole.fp8_tflops is None)
 
 
-@pytest.mark.parametrize("whole", {spec.name.partition("-MIG-")[0] for spec in SLICES})
+@pytest.mark.parametrize("whole", sorted({spec.name.partition("-MIG-")[0] for spec in SLICES}))
 def test_seven_of_the_smallest_slices_fit_a_gpu(whole: str) -> None:
     smallest = next(spec for spec in SLICES if spec.name.startswith(f"{whole}-MIG-1g"))
     gpu = find_gpu(whole)

@@ -14,8 +14,9 @@ from recommender.recommendation.candidates import configuration_of
 from recommender.recommendation.query import Query
 from recommender.recommendation.recommend import recommend
 from recommender.reports import ledger
+from recommender.reports.answer_tables import recommendation_view
 from recommender.reports.attribution import account_for
-from recommender.reports.tables import explanation_view, recommendation_view
+from recommender.reports.tables import explanation_view
 from recommender.surrogate.neighbours import learned_from, nearest_measured
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from recommender.training.fit import contributions, load_booster

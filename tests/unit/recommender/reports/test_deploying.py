@@ -9,8 +9,8 @@ from autotune.schema.record import RunRecord
 from recommender.recommendation.query import Query
 from recommender.recommendation.recommend import recommend
 from recommender.recommendation.recommendation import Recommendation
+from recommender.reports.answer_tables import recommendation_view
 from recommender.reports.deploying import deployment
-from recommender.reports.tables import recommendation_view
 from recommender.surrogate.predictor import PRETRAINED, Predictor
 from tests.support.records import record
 
