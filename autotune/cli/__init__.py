@@ -6,7 +6,7 @@ Results go to standard output, progress and remarks to standard error. Exit code
 
 import click
 
-from autotune.cli import advise, inspect, learn, measure
+from autotune.cli import advise, inspect, learn, measure, recommend
 from autotune.cli.terminal import AutotuneGroup
 from autotune.version import __version__
 
@@ -37,7 +37,7 @@ for _command in (
     learn.train,
     learn.evaluate,
     advise.predict,
-    advise.recommend,
+    recommend.recommend,
     advise.explain,
     advise.confirm,
     inspect.doctor,
