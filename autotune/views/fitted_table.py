@@ -13,6 +13,8 @@ from rich.text import Text
 # What the frame takes beside the cells: a bar and two blanks a column, and the last bar.
 _A_COLUMN, _FRAME = 3, 1
 _NARROWEST_WORDS: Final = 16
+# A longer word, such as a path, goes on in the next line.
+_LONGEST_WORD: Final = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +80,8 @@ class FittedTable:
         longest = max(cell.cell_len for cell in cells)
         if not column.is_words:
             return longest
-        words = (cell_len(word) for cell in cells for word in cell.plain.split())
-        return max(max(words, default=0), min(longest, _NARROWEST_WORDS))
+        words = max((cell_len(word) for cell in cells for word in cell.plain.split()), default=0)
+        return max(min(words, _LONGEST_WORD), min(longest, _NARROWEST_WORDS))
 
     def _table(self, kept: Sequence[int]) -> Table:
         table = Table(title=self._title or None, title_justify="left")
@@ -89,6 +91,7 @@ class FittedTable:
                 column.name,
                 justify="right" if column.is_number and not column.is_words else "left",
                 no_wrap=not column.is_words,
+                overflow="fold" if column.is_words else "ellipsis",
                 min_width=self._width(index),
             )
         for cells, style, end_section in self._rows:

@@ -59,6 +59,14 @@ def test_where_nothing_fits_a_row_is_a_list() -> None:
     assert "remark: reading \nthe cache limits \nit" in text
 
 
+def test_a_path_that_is_too_long_goes_on_in_the_next_line() -> None:
+    path = "/a/very/long/path" * 8
+    made = FittedTable([Column(name="what", is_number=False), Column(name="found", is_words=True)])
+    made.add_row("store", f"not there yet: {path}")
+    lines = [line for line in shown(made, 70).splitlines() if line.startswith("│")]
+    assert "".join(line.split("│")[2].strip() for line in lines).endswith(path)
+
+
 def test_a_row_has_a_cell_for_each_column() -> None:
     with pytest.raises(ValueError, match="1 cells for 5 columns"):
         table().add_row("best")
