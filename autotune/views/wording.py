@@ -70,3 +70,17 @@ def outcome(record: RunRecord) -> str:
 def number(value: float | None, digits: int) -> str:
     """Return a number with so many decimals, or a dash where there is none."""
     return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def speed(tokens_per_second: float) -> str:
+    """Return tokens/s without decimals, or with two digits where they are fewer than ten.
+
+    >>> speed(48113.6), speed(0.0412)
+    ('48,114', '0.041')
+    """
+    if tokens_per_second >= _FEW:
+        return f"{tokens_per_second:,.0f}"
+    return f"{tokens_per_second:.2g}"
+
+
+_FEW = 10

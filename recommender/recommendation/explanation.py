@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from autotune.schema.record import RunRecord
 from autotune.schema.workload import describe_limits
+from autotune.views.wording import speed
 from recommender.decision.acquisition import INCUMBENT_MARGIN
 from recommender.recommendation.candidates import Candidate, place_of
 from recommender.recommendation.migration import Migration
@@ -59,18 +60,17 @@ def headline(best: Candidate, query: Query) -> str:
     """Return the answer in a line of words: the plan, its throughput, how sure that is."""
     a_replica = " a replica" if best.replicas > 1 else ""
     place = f"{count_gpus(best.n_gpus)}{a_replica}, batch size {best.batch_size}, {best.engine}"
-    speed = f"{best.output_throughput:,.0f} tok/s"
+    rate = f"{speed(best.output_throughput)} tok/s"
     if best.replicas > 1:
-        speed += (
+        rate += (
             f" each; {best.replicas} replicas on {count_gpus(best.total_gpus)}: "
-            f"{best.total_output_throughput:,.0f} tok/s"
+            f"{speed(best.total_output_throughput)} tok/s"
         )
     if query.objective not in ("throughput", "replica"):
-        speed += f", {describe(best, query.objective)}"
+        rate += f", {describe(best, query.objective)}"
     sure = "measured" if best.status == "measured" else f"confidence {best.confidence}"
-    return (
-        f"{place}: {speed} (90 % interval {best.total_low:,.0f} to {best.total_high:,.0f}, {sure})"
-    )
+    interval = f"{speed(best.total_low)} to {speed(best.total_high)}"
+    return f"{place}: {rate} (90 % interval {interval}, {sure})"
 
 
 def reasons(grounds: Grounds) -> list[str]:

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from autotune.views.fitted_table import Column, FittedTable
-from autotune.views.wording import number
+from autotune.views.wording import number, speed
 from recommender.recommendation.candidates import Candidate
 from recommender.recommendation.comparison import Comparison
 from recommender.recommendation.explanation import headline
@@ -125,8 +125,8 @@ def comparison_view(made: Comparison) -> Group:
             one.target_gpu,
             plan_in_words(plan),
             str(plan.batch_size),
-            f"{plan.total_output_throughput:,.0f}" + ("*" if plan.status == "measured" else ""),
-            f"{plan.total_low:,.0f} - {plan.total_high:,.0f}",
+            speed(plan.total_output_throughput) + ("*" if plan.status == "measured" else ""),
+            f"{speed(plan.total_low)} - {speed(plan.total_high)}",
             number(plan.tok_s_per_user, 0),
             number(plan.cost_per_mtok, 3),
             number(None if joules is None else joules * 1e6, 0),
@@ -203,10 +203,9 @@ def _cells(candidate: Candidate, asked: Iterable[Column]) -> list[str]:
         candidate.engine,
         plan_in_words(candidate),
         str(candidate.batch_size),
-        f"{candidate.total_output_throughput:,.0f}"
-        + ("*" if candidate.status == "measured" else ""),
-        f"{candidate.total_low:,.0f} - {candidate.total_high:,.0f}",
-        f"{candidate.output_throughput_per_gpu:,.0f}",
+        speed(candidate.total_output_throughput) + ("*" if candidate.status == "measured" else ""),
+        f"{speed(candidate.total_low)} - {speed(candidate.total_high)}",
+        speed(candidate.output_throughput_per_gpu),
         number(candidate.tok_s_per_user, 0),
         number(candidate.ttft_ms, 0),
         number(candidate.tpot_ms, 1),

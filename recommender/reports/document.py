@@ -10,7 +10,7 @@ from autotune.schema.workload import describe_limits
 from autotune.views.pages.document import Block, Document, code, inline, section, table
 from autotune.views.pages.html import markdown, render_fragment
 from autotune.views.study_report import environment_table
-from autotune.views.wording import number
+from autotune.views.wording import number, speed
 from recommender.confirmation.result import Confirmation
 from recommender.features.roofline import BOTTLENECKS
 from recommender.recommendation.candidates import Candidate
@@ -142,9 +142,9 @@ def _cells(c: Candidate) -> tuple[str, ...]:
         c.engine,
         plan_in_words(c),
         str(c.batch_size),
-        f"{c.total_output_throughput:,.0f}",
-        f"{c.total_low:,.0f} - {c.total_high:,.0f}",
-        f"{c.output_throughput_per_gpu:,.0f}",
+        speed(c.total_output_throughput),
+        f"{speed(c.total_low)} - {speed(c.total_high)}",
+        speed(c.output_throughput_per_gpu),
         number(c.tok_s_per_user, 0),
         number(c.ttft_ms, 0),
         number(c.tpot_ms, 1),
