@@ -57,13 +57,15 @@ def compare(
         UsageError: As ``advise``, for any of them; nothing is written then.
         NothingFitsError, LimitsNotMetError: When there is an answer for none; names each.
     """
-    names = list(dict.fromkeys(find_gpu(name).name for name in targets))
+    asked: dict[str, str] = {}
+    for target in targets:
+        asked.setdefault(find_gpu(target).name, target)
     context = open_context(query.model, tracking_uri, query.like)
     query = _as_named(query, context, served)
     answers, refusals, last = [], [], None
-    for name, gpu in zip(names, _as_asked(targets, names), strict=True):
+    for name, target in asked.items():
         try:
-            answers.append(_answer(dataclasses.replace(query, target_gpu=gpu), context, served))
+            answers.append(_answer(dataclasses.replace(query, target_gpu=target), context, served))
         except (NothingFitsError, LimitsNotMetError) as error:
             refusals.append(Refusal(target_gpu=name, reason=str(error)))
             last = error
@@ -71,14 +73,6 @@ def compare(
         raise type(last)("; ".join(refusal.reason for refusal in refusals))
     _keep(answers, context, tracking_uri, log=log)
     return Comparison(query=query, answers=tuple(answers), refusals=tuple(refusals))
-
-
-def _as_asked(targets: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return of each catalogue name how it was asked for first."""
-    asked: dict[str, str] = {}
-    for target in targets:
-        asked.setdefault(find_gpu(target).name, target)
-    return [asked[name] for name in names]
 
 
 def _as_named(query: Query, context: Context, served: ServedLoad | None) -> Query:

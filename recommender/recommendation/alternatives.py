@@ -15,6 +15,7 @@ from autotune.schema.record import RunRecord
 from recommender.decision.acquisition import deviation
 from recommender.recommendation.candidates import Candidate, configuration_of
 from recommender.recommendation.evaluate_candidates import evaluate_candidates
+from recommender.recommendation.plans import count_gpus
 from recommender.recommendation.query import Query
 from recommender.recommendation.ranking import rank, score
 from recommender.surrogate.predictor import Predictor, correlation
@@ -190,6 +191,5 @@ def _deviation_of_ratio(one: Candidate, other: Candidate, correlated: float) -> 
 def _remark(best: Candidate, other: Candidate, *, is_native: bool) -> str:
     texts = ["" if is_native else "it saves memory, not time", "quality is not measured here"]
     if other.n_gpus < best.n_gpus:
-        gpus = "1 GPU" if other.n_gpus == 1 else f"{other.n_gpus} GPUs"
-        texts.insert(0, f"{gpus} a replica would do")
+        texts.insert(0, f"{count_gpus(other.n_gpus)} a replica would do")
     return "; ".join(text for text in texts if text)

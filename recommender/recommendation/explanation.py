@@ -234,5 +234,4 @@ def _migration(migration: Migration | None) -> str:
 
 def place(candidate: Candidate) -> str:
     """Return GPUs and batch size in words."""
-    gpus = "GPU" if candidate.n_gpus == 1 else "GPUs"
-    return f"{candidate.n_gpus} {gpus} at batch size {candidate.batch_size}"
+    return f"{count_gpus(candidate.n_gpus)} at batch size {candidate.batch_size}"

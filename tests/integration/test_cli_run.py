@@ -12,10 +12,15 @@ from autotune.engines.knobs import engine_version
 from autotune.store.journal import read_journal
 from autotune.store.tracking.store import Store
 from tests.support.lightly import Bench, light_environment
-from tests.support.workspace import AUTOTUNE, Ran, Workspace, clean_environment
+from tests.support.workspace import AUTOTUNE, Workspace
 
 needs_hf = pytest.mark.skipif(engine_version("hf") is None, reason="transformers is not installed")
 REAL, LIGHTLY = "demo-model", "light-model"
+STUDY = (
+    *("run", "--model", LIGHTLY, "--engine", "hf", "--batch-sizes", "1:8"),
+    *("--input-len", "32", "--output-len", "16", "--time-budget", "1"),
+    "--exhaustive",
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,29 +31,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return bench
 
 
-def run_of(model: str) -> tuple[str, ...]:
-    return (
-        *("run", "--model", model, "--engine", "hf", "--batch-sizes", "1:8"),
-        *("--input-len", "32", "--output-len", "16", "--time-budget", "1"),
-        "--exhaustive",
-    )
-
-
-def run(bench: Bench, model: str, *options: str, **environment: str) -> Ran:
-    """Run a study with the engine that a model is for."""
-    asked = (*run_of(model), *options)
-    if model == LIGHTLY:
-        return bench.here(*asked, **environment)
-    return Workspace(bench.folder).here(*asked, **environment)
-
-
 def _interrupt_after_first_record(
-    bench: Bench, model: str, journal: Path, number: int, *, times: int = 1
+    bench: Bench, journal: Path, number: int, *, times: int = 1
 ) -> tuple[int, str]:
     process = subprocess.Popen(
-        [str(AUTOTUNE), *run_of(model), "--journal", journal.name],
+        [str(AUTOTUNE), *STUDY, "--journal", journal.name],
         cwd=bench.folder,
-        env=light_environment() if model == LIGHTLY else clean_environment(),
+        env=light_environment(),
         stderr=subprocess.PIPE,
         text=True,
         # A shell that runs its tests in the background has SIGINT ignored, and children inherit it.
@@ -70,20 +59,19 @@ def _interrupt_after_first_record(
 def test_an_interrupt_ends_cleanly_and_resume_repeats_nothing(
     bench: Bench, number: signal.Signals
 ) -> None:
-    model = LIGHTLY
     journal = bench.folder / f"{number.name}.jsonl"
-    code, err = _interrupt_after_first_record(bench, model, journal, number)
+    code, err = _interrupt_after_first_record(bench, journal, number)
     assert code == 130
     assert "Traceback" not in err
     before = read_journal(journal)
     assert 1 <= len(before) < 4
     assert not _workers(bench)
 
-    refused = run(bench, model, "--journal", journal.name)
+    refused = bench.here(*STUDY, "--journal", journal.name)
     assert refused.code == 1
     assert "--resume" in refused.err
 
-    resumed = run(bench, model, "--journal", journal.name, "--resume")
+    resumed = bench.here(*STUDY, "--journal", journal.name, "--resume")
     assert resumed.code == 0, resumed.err
     after = read_journal(journal)
     assert after[: len(before)] == before
@@ -92,14 +80,14 @@ def test_an_interrupt_ends_cleanly_and_resume_repeats_nothing(
     assert "in the journal already" in resumed.err
     assert not (bench.folder / "mlruns").exists()
 
-    nothing = run(bench, model, "--journal", journal.name, "--resume")
+    nothing = bench.here(*STUDY, "--journal", journal.name, "--resume")
     assert nothing.code == 0
     assert read_journal(journal) == after
 
 
 def test_a_second_ctrl_c_while_it_ends_leaves_nothing_behind_either(bench: Bench) -> None:
     journal = bench.folder / "twice.jsonl"
-    code, err = _interrupt_after_first_record(bench, LIGHTLY, journal, signal.SIGINT, times=2)
+    code, err = _interrupt_after_first_record(bench, journal, signal.SIGINT, times=2)
     assert code == 130
     assert "Traceback" not in err
     assert read_journal(journal)
